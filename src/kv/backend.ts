@@ -1,0 +1,67 @@
+import type { Command } from "./command.js";
+import type { KvError } from "./errors.js";
+import type { Level } from "./level.js";
+import type { ReplySink, Request } from "./request.js";
+
+/** Who asks. Today every principal may do everything; the call that decides stands in one place. */
+export interface Principal {
+  readonly name: string;
+}
+
+/**
+ * One connection's view: its operations take effect in the order submitted. A run of reads, or of writes, goes in
+ * parallel; a change of kind waits for the run before it.
+ */
+export interface Session {
+  /** The keyspace chosen; a definite error comes with the first request if there is none of that name. */
+  keyspace: string;
+  /** null: the keyspace's default. */
+  level: Level | null;
+  /** Answered through `sink.reply` exactly once. `tag` comes back in the request. */
+  submit(command: Command, sink: ReplySink, tag: number): Request;
+  cancel(request: Request): void;
+  /** Portable position of what this session has read and written; see token.ts. */
+  token(): Uint8Array;
+  /** Raises what this session demands. Null, or the reason why that token is not accepted here. */
+  acceptToken(token: Uint8Array): KvError | null;
+  close(): void;
+}
+
+/** All that a listener knows of the store. The hosted machines are one backend; another engine may be another. */
+export interface Backend {
+  openSession(principal: Principal): Session;
+  /** Calls `listener` at the end of every turn that answered something: the moment to write what has collected. */
+  afterTurn(listener: () => void): void;
+  /** What the node tells about itself: INFO, `gamut status`. Plain data. */
+  status(): BackendStatus;
+}
+
+export interface BackendStatus {
+  readonly node: number;
+  readonly clusterId: string;
+  readonly version: string;
+  readonly members: readonly MemberStatus[];
+  readonly keyspaces: readonly KeyspaceStatus[];
+}
+
+export interface MemberStatus {
+  readonly node: number;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  readonly connected: boolean;
+}
+
+export interface KeyspaceStatus {
+  readonly name: string;
+  readonly protocol: string;
+  readonly defaultLevel: string;
+  readonly group: number;
+  readonly role: string;
+  readonly leader: number;
+  readonly epoch: number;
+  readonly lastPosition: number;
+  readonly commitPosition: number;
+  readonly appliedPosition: number;
+  readonly recovering: boolean;
+  readonly replicas: readonly number[];
+}

@@ -1,0 +1,29 @@
+import type { NodeId } from "../core/machine.js";
+import { LEVEL_NAMES, type Level } from "./level.js";
+
+/** Evidence of what one operation was really given. */
+export interface Receipt {
+  readonly asked: Level;
+  readonly given: Level;
+  readonly protocol: string;
+  /** The node that answered, and the leader that ordered or confirmed. */
+  readonly node: NodeId;
+  readonly leader: NodeId;
+  readonly epoch: number;
+  /** Where the write stands in the order, or the position that the read has seen. */
+  readonly position: number;
+  /** Replicas known to hold `position` durably. */
+  readonly durableOn: readonly NodeId[];
+  /** How a read was confirmed: "read-index" (a majority answered after it arrived), "local" or "log". */
+  readonly evidence: string;
+}
+
+/** One line, for people. */
+export function renderReceipt(receipt: Receipt): string {
+  const durable = receipt.durableOn.length > 0 ? ` durable-on=${receipt.durableOn.join(",")}` : "";
+  return (
+    `level=${LEVEL_NAMES[receipt.given]} asked=${LEVEL_NAMES[receipt.asked]} protocol=${receipt.protocol} ` +
+    `node=${receipt.node} leader=${receipt.leader} epoch=${receipt.epoch} position=${receipt.position} ` +
+    `evidence=${receipt.evidence}${durable}`
+  );
+}

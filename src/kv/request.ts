@@ -1,0 +1,43 @@
+import type { Command } from "./command.js";
+import type { Level } from "./level.js";
+import type { Receipt } from "./receipt.js";
+import type { Result } from "./result.js";
+
+/** Names one request for ever, so that a retry is not done twice. */
+export interface RequestId {
+  /** 128 random bits as 16 latin1 chars. */
+  readonly client: string;
+  /** From 1, without gaps. */
+  readonly sequence: number;
+  /** The client will not ask about sequences up to here again: their results may be forgotten. */
+  readonly acknowledgedThrough: number;
+}
+
+/** Who waits for an answer. `reply` is called exactly once a request, from the turn in which the answer is known. */
+export interface ReplySink {
+  reply(request: Request, result: Result): void;
+}
+
+/** One operation under way: created by a listener, answered through its sink. */
+export class Request {
+  /** The listener's own, e.g. the place in its pipeline. */
+  tag = 0;
+  id: RequestId | null = null;
+  /** Monotonic ms of this node by which an answer is due. */
+  deadlineMs = Number.POSITIVE_INFINITY;
+  /** Log position that a local read must have seen (the session's token). */
+  minimumPosition = 0;
+  /** Filled in with the answer: evidence of the level that was given. */
+  receipt: Receipt | null = null;
+  /** Set by the machine: position at which a write took effect, or that a read has seen. */
+  position = 0;
+  /** Position and term under which it was proposed; the machine's own bookkeeping. */
+  sequence = 0;
+  cancelled = false;
+
+  constructor(
+    readonly command: Command,
+    readonly level: Level,
+    readonly sink: ReplySink,
+  ) {}
+}
