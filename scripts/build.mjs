@@ -12,7 +12,7 @@ const files = readdirSync(source, { recursive: true })
   .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts") && statSync(name).isFile());
 
 for (const stale of readdirSync(root).includes("dist") ? readdirSync(join(root, "dist")) : []) {
-  if (!stale.startsWith(".")) rmSync(join(root, "dist", stale), { recursive: true, force: true });
+  if (!stale.startsWith(".") && stale !== "types") rmSync(join(root, "dist", stale), { recursive: true, force: true });
 }
 await build({
   entryPoints: files,

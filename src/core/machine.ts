@@ -37,6 +37,11 @@ export class LogRecord {
   ) {}
 }
 
+/** Thrown by `start`: log and state do not fit together. The replica has lost something that it had promised. */
+export class MemoryLost extends Error {
+  override readonly name = "MemoryLost";
+}
+
 /** Where the durable state stands when a machine starts: what its checkpoint has applied. */
 export interface StartState {
   /** Position and epoch of the last applied entry in the checkpoint; 0 and 0 when there is none. */
@@ -111,6 +116,9 @@ export interface Machine<Message, Request, Result> {
   mayLead(allowed: boolean): void;
   /** Hand leadership over before a stop, to the most advanced replica. Nothing happens on a replica that does not lead. */
   stepAside(): void;
+
+  /** The group is going away: every request that waits is answered with this error code. */
+  abandon(code: string): void;
 
   progress(): ReplicaProgress[];
   describe(): MachineDescription;

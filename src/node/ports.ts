@@ -82,12 +82,16 @@ export interface StateStore {
 export interface GroupStore {
   /** Reads see the newest commit, flushed or not. The bytes are valid until the next call on this store. */
   get(key: string): Uint8Array | undefined;
+  /** Visits `start <= key < end` in order until `visit` answers false. `visit` may call `get`; its bytes stay valid. */
   range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void;
   /** What the newest commit said of itself; null before the first. */
   meta(): Uint8Array | null;
-  /** All changes (null deletes) and the meta in one step. Visible and durable when `done` is called without an error. */
+  /**
+   * All changes (null deletes) and the meta in one step. Visible and durable when `done` is called without an error. The
+   * map and the bytes are the store's until then. Several commits take effect in the order of their calls.
+   */
   commit(changes: ReadonlyMap<string, Uint8Array | null>, meta: Uint8Array, done: Done): void;
-  /** A consistent view of the newest durable commit, read in chunks while commits go on. Close it. */
+  /** A consistent view of the newest durable commit (there must be one), read in chunks while commits go on. Close it. */
   openReader(): StoreReader;
   /** Collects a whole new content aside; `finish` puts it in the place of the old in one step. */
   beginReplacement(): StoreReplacement;
@@ -97,6 +101,8 @@ export interface GroupStore {
 
 export interface StoreReader {
   readonly meta: Uint8Array;
+  /** Looks a key up in this view. The bytes are valid until the next call. */
+  get(key: string): Uint8Array | undefined;
   /** Calls `visit` with the next entries in key order until it answers false; false when there are no more. */
   next(visit: (key: string, value: Uint8Array) => boolean): boolean;
   close(): void;

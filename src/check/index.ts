@@ -1,0 +1,14 @@
+export { HistoryError } from "./assembler.js";
+export { formatHistory, HISTORY_VERSION, parseHistory } from "./history.js";
+export { importKnossos, type KnossosOptions } from "./import-knossos.js";
+export { importPorcupineEtcd, importPorcupineKv } from "./import-porcupine.js";
+export { type CheckOptions, checkLinearizable } from "./linearizable.js";
+export { BLIND, KeyModel, type KeyState, type Kind, type Model, OBSERVER, UPDATE } from "./model.js";
+export { type Event, type EventType, type FunctionName, type Operation, showCall, type Value } from "./operation.js";
+export { HistoryRecorder } from "./recorder.js";
+export { renderVerdict } from "./report.js";
+export { checkSequential } from "./sequential.js";
+export type { InvalidVerdict, ModelName, Stats, UnknownVerdict, ValidVerdict, Verdict } from "./verdict.js";
+export { verifyOrder } from "./verify.js";
+export { type Budget, DEFAULT_BUDGET, type SearchResult, search } from "./wgl.js";
+export { checkZones, type ZonesResult } from "./zones.js";

@@ -1,0 +1,58 @@
+/**
+ * What clients are told about each command (COMMAND, COMMAND DOCS), a line each: name, arity (with the name; negative:
+ * at least), group, flags, positions of its keys (first, last, step; a last of -1 counts from the end), first version of
+ * Redis that had it, summary.
+ */
+export const COMMAND_TABLE = `
+get          2 string       readonly,fast                               1,1,1  1.0.0  Get the value of a key
+set         -3 string       write,denyoom                               1,1,1  1.0.0  Set the value of a key
+setex        4 string       write,denyoom                               1,1,1  2.0.0  Set the value and the time to live, in seconds, of a key
+psetex       4 string       write,denyoom                               1,1,1  2.6.0  Set the value and the time to live, in milliseconds, of a key
+setnx        3 string       write,denyoom,fast                          1,1,1  1.0.0  Set the value of a key that does not exist
+getset       3 string       write,denyoom,fast                          1,1,1  1.0.0  Set the value of a key and return the old one
+mget        -2 string       readonly,fast                               1,-1,1 1.0.0  Get the values of several keys
+mset        -3 string       write,denyoom                               1,-1,2 1.0.1  Set several keys, all or none
+incr         2 string       write,denyoom,fast                          1,1,1  1.0.0  Increment the integer of a key by one
+decr         2 string       write,denyoom,fast                          1,1,1  1.0.0  Decrement the integer of a key by one
+incrby       3 string       write,denyoom,fast                          1,1,1  1.0.0  Increment the integer of a key by a number
+decrby       3 string       write,denyoom,fast                          1,1,1  1.0.0  Decrement the integer of a key by a number
+append       3 string       write,denyoom,fast                          1,1,1  2.0.0  Append to the value of a key
+strlen       2 string       readonly,fast                               1,1,1  2.2.0  Get the length of the value of a key
+del         -2 generic      write                                       1,-1,1 1.0.0  Delete keys and tell how many there were
+unlink      -2 generic      write,fast                                  1,-1,1 4.0.0  Delete keys and tell how many there were
+exists      -2 generic      readonly,fast                               1,-1,1 1.0.0  Tell how many of the keys exist
+touch       -2 generic      readonly,fast                               1,-1,1 3.2.1  Tell how many of the keys exist
+type         2 generic      readonly,fast                               1,1,1  1.0.0  Tell the type of a key: string or none
+ttl          2 generic      readonly,fast                               1,1,1  1.0.0  Tell how many seconds a key has to live
+pttl         2 generic      readonly,fast                               1,1,1  2.6.0  Tell how many milliseconds a key has to live
+expiretime   2 generic      readonly,fast                               1,1,1  7.0.0  Tell when a key expires, in seconds since 1970
+pexpiretime  2 generic      readonly,fast                               1,1,1  7.0.0  Tell when a key expires, in milliseconds since 1970
+expire      -3 generic      write,fast                                  1,1,1  1.0.0  Give a key a time to live, in seconds
+pexpire     -3 generic      write,fast                                  1,1,1  2.6.0  Give a key a time to live, in milliseconds
+expireat    -3 generic      write,fast                                  1,1,1  1.2.0  Let a key expire at a time, in seconds since 1970
+pexpireat   -3 generic      write,fast                                  1,1,1  2.6.0  Let a key expire at a time, in milliseconds since 1970
+persist      2 generic      write,fast                                  1,1,1  2.2.0  Take the time to live of a key away
+scan        -2 generic      readonly                                    0,0,0  2.8.0  Go through the keys, a page at a time
+wait         3 generic      noscript                                    0,0,0  3.0.0  Wait until replicas hold the last write of this connection durably
+dbsize       1 server       readonly,fast                               0,0,0  1.0.0  Count the keys of the keyspace
+flushdb     -1 server       write                                       0,0,0  1.0.0  Remove all keys of the keyspace
+flushall    -1 server       write                                       0,0,0  1.0.0  Remove all keys where there is one keyspace
+command     -1 server       loading,stale                               0,0,0  2.8.13 Tell what commands there are
+info        -1 server       loading,stale                               0,0,0  1.0.0  Tell about the node
+config      -2 server       -                                           0,0,0  2.0.0  Read the configuration
+time         1 server       loading,stale,fast                          0,0,0  2.6.0  Tell the wall clock of the node
+ping        -1 connection   fast                                        0,0,0  1.0.0  Answer PONG, or the message
+echo         2 connection   loading,stale,fast                          0,0,0  1.0.0  Answer the message
+hello       -1 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0 6.0.0 Choose the version of the protocol
+auth        -2 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0 1.0.0 Log in
+select       2 connection   loading,stale,fast                          0,0,0  1.0.0  Choose the keyspace by name; 0 is the default one
+quit        -1 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0 1.0.0 Close the connection
+reset        1 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0 6.2.0 Put the connection back to its first state
+client      -2 connection   -                                           0,0,0  2.4.0  Name, list and tune connections
+gamut       -2 connection   loading,stale,fast                          0,0,0  7.0.15 Choose the level, carry the token, explain the last answer
+multi        1 transactions noscript,loading,stale,fast,allow_busy      0,0,0  1.2.0  Begin a transaction
+exec         1 transactions noscript,loading,stale,skip_slowlog         0,0,0  1.2.0  Do the transaction, all or nothing
+discard      1 transactions noscript,loading,stale,fast,allow_busy      0,0,0  2.0.0  Give the transaction up
+watch       -2 transactions noscript,loading,stale,fast,allow_busy      1,-1,1 2.2.0  Let EXEC depend on keys being unchanged
+unwatch      1 transactions noscript,loading,stale,fast,allow_busy      0,0,0  2.2.0  Forget the watched keys
+`;

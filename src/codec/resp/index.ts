@@ -1,0 +1,8 @@
+export { Arguments } from "./arguments.js";
+export { answerCommand } from "./command-reply.js";
+export type { CommandContext, CommandSpec } from "./command-spec.js";
+export { COMMANDS, findCommand, findCommandIn } from "./commands.js";
+export * from "./errors.js";
+export { Parsed, RESP_LIMITS, type RespLimits, RespParser } from "./parser.js";
+export { renderError } from "./renderers.js";
+export { type RespVersion, RespWriter } from "./reply.js";

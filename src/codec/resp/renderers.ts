@@ -1,0 +1,82 @@
+/** How each kind of answer looks in RESP. One function a shape; commands share them. */
+import { type Result, ResultKind } from "../../kv/result.js";
+import type { CommandContext } from "./command-spec.js";
+import { errorText } from "./errors.js";
+import type { RespWriter } from "./reply.js";
+
+/** SET: OK, the previous value where it was asked for, or null where a condition did not hold. */
+export function renderSet(writer: RespWriter, result: Result): void {
+  if (result.kind === ResultKind.ok) writer.ok();
+  else renderValue(writer, result);
+}
+
+export function renderValue(writer: RespWriter, result: Result): void {
+  if (result.kind === ResultKind.value) writer.bulk(result.value);
+  else writer.null();
+}
+
+export function renderValues(writer: RespWriter, result: Result): void {
+  const items = result.items ?? [];
+  writer.array(items.length);
+  for (const item of items) renderValue(writer, item);
+}
+
+export function renderOk(writer: RespWriter, _result: Result): void {
+  writer.ok();
+}
+
+export function renderInteger(writer: RespWriter, result: Result): void {
+  writer.bigInteger(result.integer);
+}
+
+/** 1 if it was done, 0 if not: SETNX, EXPIRE, PERSIST. */
+export function renderDone(writer: RespWriter, result: Result): void {
+  if (result.kind === ResultKind.integer) writer.bigInteger(result.integer);
+  else writer.integer(result.kind === ResultKind.ok ? 1 : 0);
+}
+
+export function renderType(writer: RespWriter, result: Result): void {
+  writer.simple(result.integer > 0n ? "string" : "none");
+}
+
+export function renderTtlSeconds(writer: RespWriter, result: Result, context: CommandContext): void {
+  writer.integer(result.deadlineMs < 0 ? result.deadlineMs : roundedSeconds(remainingMs(result, context)));
+}
+
+export function renderTtlMs(writer: RespWriter, result: Result, context: CommandContext): void {
+  writer.integer(result.deadlineMs < 0 ? result.deadlineMs : remainingMs(result, context));
+}
+
+export function renderDeadlineSeconds(writer: RespWriter, result: Result): void {
+  writer.integer(result.deadlineMs < 0 ? result.deadlineMs : roundedSeconds(result.deadlineMs));
+}
+
+export function renderDeadlineMs(writer: RespWriter, result: Result): void {
+  writer.integer(result.deadlineMs);
+}
+
+/** The key is there until replicated time has passed its deadline, so what is left is never below 0. */
+function remainingMs(result: Result, context: CommandContext): number {
+  return Math.max(0, result.deadlineMs - context.wallMs());
+}
+
+function roundedSeconds(ms: number): number {
+  return Math.floor((ms + 500) / 1000);
+}
+
+export function renderScan(writer: RespWriter, result: Result, context: CommandContext): void {
+  const items = result.items ?? [];
+  writer.array(2);
+  writer.bulkText(result.key === "" ? "0" : context.scanCursor(result.key));
+  writer.array(items.length);
+  for (const item of items) writer.bulkText(item.key);
+}
+
+/** WAIT counts the replicas besides the one that ordered the write; `Op.progress` counts that one too. */
+export function renderOthers(writer: RespWriter, result: Result): void {
+  writer.integer(Math.max(0, Number(result.integer) - 1));
+}
+
+export function renderError(writer: RespWriter, result: Result): void {
+  writer.error(result.error === null ? "ERR the store gave no reason" : errorText(result.error));
+}

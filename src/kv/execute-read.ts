@@ -1,0 +1,120 @@
+/** The commands that change nothing. Values are copied: a result outlives the state that it was read from. */
+import { copyBytes, latin1Decode } from "../core/bytes.js";
+import type { Command } from "./command.js";
+import { Glob } from "./glob.js";
+import { SCAN_KEYS_MAX } from "./limits.js";
+import { recordDeadlineMs, recordFlags, recordValue, recordValueLength, recordVersion } from "./record.js";
+import type { Records } from "./records.js";
+import { integerResult, Result, ResultKind } from "./result.js";
+
+const NO_SUCH_KEY = -2;
+
+export function valueResult(record: Uint8Array): Result {
+  const result = new Result(ResultKind.value);
+  result.value = copyBytes(recordValue(record));
+  result.version = recordVersion(record);
+  result.recordFlags = recordFlags(record);
+  result.deadlineMs = recordDeadlineMs(record);
+  return result;
+}
+
+export function absentResult(): Result {
+  const result = new Result(ResultKind.absent);
+  result.deadlineMs = NO_SUCH_KEY;
+  return result;
+}
+
+/** A record's version and deadline without its value. */
+function headResult(record: Uint8Array): Result {
+  const result = new Result(ResultKind.ok);
+  result.version = recordVersion(record);
+  result.deadlineMs = recordDeadlineMs(record);
+  return result;
+}
+
+export function listResult(items: Result[]): Result {
+  const result = new Result(ResultKind.list);
+  result.items = items;
+  return result;
+}
+
+/** `value`, or `absent`. */
+export function executeGet(records: Records, command: Command): Result {
+  const record = records.live(command.key);
+  return record === undefined ? absentResult() : valueResult(record);
+}
+
+/** A list of `value` and `absent`, one a key. */
+export function executeGetMany(records: Records, command: Command): Result {
+  const keys = command.keys ?? [];
+  const items: Result[] = [];
+  for (let i = 0; i < keys.length; i += 1) {
+    const record = records.live(keys[i]);
+    items.push(record === undefined ? absentResult() : valueResult(record));
+  }
+  return listResult(items);
+}
+
+export function executeExists(records: Records, command: Command): Result {
+  const keys = command.keys ?? [];
+  let found = 0;
+  for (let i = 0; i < keys.length; i += 1) if (records.live(keys[i]) !== undefined) found += 1;
+  return integerResult(BigInt(found));
+}
+
+/** Bytes of the value; 0 for an absent key. */
+export function executeLength(records: Records, command: Command): Result {
+  const record = records.live(command.key);
+  if (record === undefined) return integerResult(0n);
+  const result = integerResult(BigInt(recordValueLength(record)));
+  result.version = recordVersion(record);
+  return result;
+}
+
+/** `ok` with deadline and version, or `absent`. */
+export function executeDeadline(records: Records, command: Command): Result {
+  const record = records.live(command.key);
+  return record === undefined ? absentResult() : headResult(record);
+}
+
+/** A list of `ok` with the version (and the deadline) and `absent` with version 0, one a key. */
+export function executeVersions(records: Records, command: Command): Result {
+  const keys = command.keys ?? [];
+  const items: Result[] = [];
+  for (let i = 0; i < keys.length; i += 1) {
+    const record = records.live(keys[i]);
+    items.push(record === undefined ? absentResult() : headResult(record));
+  }
+  return listResult(items);
+}
+
+/** Records held, those included whose deadline has passed but which are not removed yet (Redis' DBSIZE does the same). */
+export function executeCount(records: Records): Result {
+  return integerResult(BigInt(records.count));
+}
+
+/**
+ * A list of `ok` with key, version and deadline. `limit` live keys are visited; those that match the pattern (the
+ * command's `value`, empty for all) are listed. The result's own key is the first one not visited, "" at the end.
+ */
+export function executeScan(records: Records, command: Command): Result {
+  const limit = Math.min(command.limit, SCAN_KEYS_MAX);
+  const pattern = command.value.length === 0 ? null : new Glob(latin1Decode(command.value));
+  const items: Result[] = [];
+  const result = listResult(items);
+  let visited = 0;
+  records.scan(command.key, (key, record) => {
+    if (visited === limit) {
+      result.key = key;
+      return false;
+    }
+    visited += 1;
+    if (pattern === null || pattern.matches(key)) {
+      const item = headResult(record);
+      item.key = key;
+      items.push(item);
+    }
+    return true;
+  });
+  return result;
+}

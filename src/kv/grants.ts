@@ -1,0 +1,91 @@
+/**
+ * The one table of who grants what: a protocol with its options, a level, and what that level costs there. Requests are
+ * judged by it, and errors, `--help` and the documentation are made from it.
+ */
+import { KvError } from "./errors.js";
+import { LEVEL_NAMES, Level } from "./level.js";
+
+/** The options of a keyspace, as its protocol reads them. */
+export type ProtocolOptions = Readonly<Record<string, string | number | boolean>>;
+
+export interface Grant {
+  readonly protocol: string;
+  readonly level: Level;
+  /** What the options must be, for people; "" where any will do. */
+  readonly condition: string;
+  readonly holds: (options: ProtocolOptions) => boolean;
+  readonly readCost: string;
+  readonly writeCost: string;
+  /** Why it holds, in a line. */
+  readonly reason: string;
+  /** Weaker levels that this one includes (docs: what each level means). */
+  readonly includes: readonly Level[];
+}
+
+const always = (): boolean => true;
+
+const RAFT_WRITE = "one round trip from the leader to a majority, synced there; batched with all writes of the turn";
+
+export const GRANTS: readonly Grant[] = [
+  {
+    protocol: "raft",
+    level: Level.linearizable,
+    condition: "",
+    holds: always,
+    readCost: "one round trip from the leader to a majority (ReadIndex), shared by all reads of the turn; no disk",
+    writeCost: RAFT_WRITE,
+    reason: "a read waits until a majority has confirmed the leader after the read arrived",
+    includes: [Level.sequential, Level.causal, Level.session, Level.bounded, Level.eventual],
+  },
+  {
+    protocol: "raft",
+    level: Level.sequential,
+    condition: "",
+    holds: always,
+    readCost: "none: local on the replica asked, once that has applied all that the session has seen",
+    writeCost: RAFT_WRITE,
+    reason: "every replica applies one order, and a session never goes back in it",
+    includes: [Level.causal, Level.session, Level.eventual],
+  },
+];
+
+/** The row that grants `level` on a keyspace of this protocol and these options, or `level_unsupported`. */
+export function findGrant(protocol: string, options: ProtocolOptions, level: Level): Grant | KvError {
+  for (const grant of GRANTS) {
+    if (grant.protocol === protocol && grant.level === level && grant.holds(options)) return grant;
+  }
+  return new KvError("level_unsupported", refusal(protocol, options, level));
+}
+
+/** Says what would grant the level: here under other options, here as part of a stronger level, or elsewhere. */
+function refusal(protocol: string, options: ProtocolOptions, level: Level): string {
+  const name = LEVEL_NAMES[level];
+  const ways: string[] = [];
+  const stronger: string[] = [];
+  for (const grant of GRANTS) {
+    if (grant.level === level) {
+      const condition = grant.condition === "" ? "" : ` with ${grant.condition}`;
+      ways.push(`a keyspace of protocol ${grant.protocol}${condition} grants it`);
+    } else if (grant.protocol === protocol && grant.includes.includes(level) && grant.holds(options)) {
+      stronger.push(LEVEL_NAMES[grant.level]);
+    }
+  }
+  if (stronger.length > 0) ways.unshift(`ask for ${stronger.join(" or ")}, which includes it`);
+  if (ways.length === 0) ways.push("no protocol of this build does");
+  return `this keyspace's protocol (${protocol}) does not grant the level ${name}; ${ways.join("; ")}`;
+}
+
+/** The table as Markdown, for the documentation. */
+export function renderGrants(): string {
+  const lines = [
+    "| Protocol | Level | Options | A read costs | A write costs | Why it holds | Includes |",
+    "|---|---|---|---|---|---|---|",
+  ];
+  for (const grant of GRANTS) {
+    const condition = grant.condition === "" ? "any" : grant.condition;
+    const includes = grant.includes.map((level) => LEVEL_NAMES[level]).join(", ");
+    const cells = [grant.protocol, LEVEL_NAMES[grant.level], condition, grant.readCost, grant.writeCost];
+    lines.push(`| ${[...cells, grant.reason, includes].join(" | ")} |`);
+  }
+  return `${lines.join("\n")}\n`;
+}

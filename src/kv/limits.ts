@@ -1,0 +1,165 @@
+/** How large one command may be. Listeners check before they submit; the store checks again before it executes. */
+import { type Command, isWrite, Op } from "./command.js";
+import { KvError } from "./errors.js";
+
+export interface CommandLimits {
+  readonly keyBytesMax: number;
+  readonly valueBytesMax: number;
+  /** Keys that one command names. */
+  readonly keysMax: number;
+  /** Commands inside an atomic one. */
+  readonly childrenMax: number;
+  /** Keys and values of one command together, children included. */
+  readonly commandBytesMax: number;
+}
+
+export const COMMAND_LIMITS: CommandLimits = {
+  keyBytesMax: 2_048,
+  valueBytesMax: 1_048_576,
+  keysMax: 1_024,
+  childrenMax: 1_024,
+  commandBytesMax: 2_097_152,
+};
+
+/** A scan visits at most so many keys, however large its limit. */
+export const SCAN_KEYS_MAX = 10_000;
+/** A pattern is tried against each visited key: its length is work. */
+export const SCAN_PATTERN_BYTES_MAX = 1_024;
+
+/** Null, or the reason why this command is refused. */
+export function checkCommand(command: Command, limits: CommandLimits = COMMAND_LIMITS): KvError | null {
+  const error = checkOne(command, limits);
+  if (error !== null || command.op !== Op.atomic) return error;
+  return checkChildren(command, limits);
+}
+
+function checkOne(command: Command, limits: CommandLimits): KvError | null {
+  if (command.key.length > limits.keyBytesMax) return keyTooLong(command.key, limits);
+  if (command.value.length > limits.valueBytesMax) return valueTooLarge(command.value.length, limits);
+  switch (command.op) {
+    case Op.getMany:
+    case Op.exists:
+    case Op.versions:
+    case Op.delete:
+      if (command.keys === null) return new KvError("bad_request", "the command names no keys; name one at least");
+      return checkKeys(command.keys, limits);
+    case Op.setMany:
+      return checkPairs(command, limits);
+    case Op.atomic:
+      return checkAtomic(command, limits);
+    case Op.scan:
+      return checkScan(command);
+    case Op.expire:
+    case Op.set:
+    case Op.append:
+    case Op.increment:
+      return checkDeadline(command);
+    default:
+      return null;
+  }
+}
+
+function checkChildren(command: Command, limits: CommandLimits): KvError | null {
+  const children = command.children ?? [];
+  let bytes = commandBytes(command);
+  for (let i = 0; i < children.length; i += 1) {
+    const child = children[i];
+    if (child.op === Op.atomic) return new KvError("bad_request", "an atomic command may not hold another");
+    if (child.op >= 32 && !isWrite(child.op)) {
+      return new KvError("bad_request", `child ${i + 1} of the atomic command is no operation on records`);
+    }
+    const error = checkOne(child, limits);
+    if (error !== null) return new KvError(error.code, `child ${i + 1} of the atomic command: ${error.message}`);
+    bytes += commandBytes(child);
+  }
+  return bytes > limits.commandBytesMax ? commandTooLarge(bytes, limits) : null;
+}
+
+function checkKeys(keys: readonly string[], limits: CommandLimits): KvError | null {
+  if (keys.length > limits.keysMax) {
+    return new KvError(
+      "batch_too_large",
+      `the command names ${keys.length} keys, ${limits.keysMax} are allowed: split it into several`,
+    );
+  }
+  for (let i = 0; i < keys.length; i += 1) {
+    if (keys[i].length > limits.keyBytesMax) return keyTooLong(keys[i], limits);
+  }
+  return null;
+}
+
+function checkPairs(command: Command, limits: CommandLimits): KvError | null {
+  const { keys, values } = command;
+  if (keys === null || values === null || keys.length !== values.length) {
+    return new KvError("bad_request", "the command needs one value for each key");
+  }
+  const error = checkKeys(keys, limits) ?? checkDeadline(command);
+  if (error !== null) return error;
+  for (let i = 0; i < values.length; i += 1) {
+    if (values[i].length > limits.valueBytesMax) return valueTooLarge(values[i].length, limits);
+  }
+  const bytes = commandBytes(command);
+  return bytes > limits.commandBytesMax ? commandTooLarge(bytes, limits) : null;
+}
+
+function checkAtomic(command: Command, limits: CommandLimits): KvError | null {
+  const keys = command.keys ?? [];
+  const versions = command.versions ?? [];
+  if (keys.length !== versions.length) {
+    return new KvError("bad_request", "an atomic command needs one version for each key that it checks");
+  }
+  for (let i = 0; i < versions.length; i += 1) {
+    if (!Number.isSafeInteger(versions[i]) || versions[i] < 0) {
+      return new KvError("bad_request", `version ${versions[i]} is not a whole number from 0 to 2^53 - 1`);
+    }
+  }
+  const count = command.children === null ? 0 : command.children.length;
+  if (count > limits.childrenMax) {
+    return new KvError(
+      "batch_too_large",
+      `the atomic command holds ${count} commands, ${limits.childrenMax} are allowed: split it if it may be split`,
+    );
+  }
+  return checkKeys(keys, limits);
+}
+
+function checkScan(command: Command): KvError | null {
+  if (!Number.isSafeInteger(command.limit) || command.limit < 1) {
+    return new KvError("bad_request", `a scan's limit is ${command.limit}; it must be a whole number from 1`);
+  }
+  if (command.value.length > SCAN_PATTERN_BYTES_MAX) {
+    return new KvError(
+      "bad_request",
+      `the pattern has ${command.value.length} bytes, ${SCAN_PATTERN_BYTES_MAX} are allowed`,
+    );
+  }
+  return null;
+}
+
+function checkDeadline(command: Command): KvError | null {
+  if (Number.isSafeInteger(command.deadlineMs)) return null;
+  return new KvError("bad_request", `invalid expire time: ${command.deadlineMs} ms is not a whole number below 2^53`);
+}
+
+function commandBytes(command: Command): number {
+  let bytes = command.key.length + command.value.length;
+  const { keys, values } = command;
+  if (keys !== null) for (let i = 0; i < keys.length; i += 1) bytes += keys[i].length;
+  if (values !== null) for (let i = 0; i < values.length; i += 1) bytes += values[i].length;
+  return bytes;
+}
+
+function keyTooLong(key: string, limits: CommandLimits): KvError {
+  return new KvError("key_too_long", `the key has ${key.length} bytes, ${limits.keyBytesMax} are allowed`);
+}
+
+function valueTooLarge(length: number, limits: CommandLimits): KvError {
+  return new KvError("value_too_large", `the value has ${length} bytes, ${limits.valueBytesMax} are allowed`);
+}
+
+function commandTooLarge(bytes: number, limits: CommandLimits): KvError {
+  return new KvError(
+    "batch_too_large",
+    `the command's keys and values have ${bytes} bytes, ${limits.commandBytesMax} are allowed: split it into several`,
+  );
+}

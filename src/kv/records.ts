@@ -1,0 +1,142 @@
+import type { State } from "../core/state.js";
+import { NO_DEADLINE } from "./command.js";
+import { ExpiryIndex } from "./expiry-index.js";
+import type { Meta } from "./meta.js";
+import { encodeRecord, recordDeadlineMs } from "./record.js";
+import { endOfTable, Table } from "./tables.js";
+
+const END = endOfTable(Table.data);
+const FLUSH_CHUNK_KEYS = 1024;
+
+/** Hears of every key that was written, deleted or has expired, with the version under which that happened. */
+export interface ChangeListener {
+  changed(key: string, version: number): void;
+}
+
+/**
+ * The data of a keyspace with its expiry index. A record whose deadline has passed is absent to every command from that
+ * replicated time on; that it still takes up room until it is removed shows in nothing but the record count.
+ */
+export class Records {
+  private readonly expiry: ExpiryIndex;
+
+  constructor(
+    private readonly state: State,
+    private readonly meta: Meta,
+  ) {
+    this.expiry = new ExpiryIndex(state);
+  }
+
+  get timeMs(): number {
+    return this.meta.timeMs;
+  }
+
+  /** Version of the newest write. */
+  get revision(): number {
+    return this.meta.revision;
+  }
+
+  get count(): number {
+    return this.meta.recordCount;
+  }
+
+  get earliestDeadlineMs(): number {
+    return this.expiry.earliestMs();
+  }
+
+  /** The record as stored, its deadline passed or not. The bytes are valid until the next change of the state. */
+  stored(key: string): Uint8Array | undefined {
+    return this.state.get(Table.data + key);
+  }
+
+  isLive(record: Uint8Array): boolean {
+    const deadlineMs = recordDeadlineMs(record);
+    return deadlineMs === NO_DEADLINE || deadlineMs > this.meta.timeMs;
+  }
+
+  /** The record if its deadline has not passed. */
+  live(key: string): Uint8Array | undefined {
+    const record = this.state.get(Table.data + key);
+    return record !== undefined && this.isLive(record) ? record : undefined;
+  }
+
+  /** A new version, for one write command. */
+  nextVersion(): number {
+    this.meta.revision += 1;
+    return this.meta.revision;
+  }
+
+  /**
+   * Puts a record in the place of `stored`, which is what {@link stored} has answered for this key. A deadline that has
+   * passed already makes the key absent.
+   */
+  put(
+    key: string,
+    stored: Uint8Array | undefined,
+    version: number,
+    deadlineMs: number,
+    recordFlags: number,
+    value: Uint8Array,
+    listener: ChangeListener,
+  ): void {
+    if (deadlineMs !== NO_DEADLINE && deadlineMs <= this.meta.timeMs) {
+      if (stored !== undefined) this.remove(key, stored, version, listener);
+      return;
+    }
+    // The value may be a view of the stored record: it is copied before the state changes.
+    const record = encodeRecord(version, deadlineMs, recordFlags, value);
+    const storedDeadlineMs = stored === undefined ? NO_DEADLINE : recordDeadlineMs(stored);
+    if (stored === undefined) this.meta.recordCount += 1;
+    if (storedDeadlineMs !== deadlineMs) {
+      if (storedDeadlineMs !== NO_DEADLINE) this.expiry.remove(storedDeadlineMs, key);
+      if (deadlineMs !== NO_DEADLINE) this.expiry.add(deadlineMs, key);
+    }
+    this.state.put(Table.data + key, record);
+    listener.changed(key, version);
+  }
+
+  /** Removes what {@link stored} has answered for this key. */
+  remove(key: string, stored: Uint8Array, version: number, listener: ChangeListener): void {
+    const deadlineMs = recordDeadlineMs(stored);
+    if (deadlineMs !== NO_DEADLINE) this.expiry.remove(deadlineMs, key);
+    this.state.delete(Table.data + key);
+    this.meta.recordCount -= 1;
+    listener.changed(key, version);
+  }
+
+  /** Removes at most `limit` records whose deadline has passed, the earliest deadline first. Each gets a version. */
+  removeExpired(limit: number, listener: ChangeListener): void {
+    const keys = this.expiry.due(this.meta.timeMs, limit);
+    if (keys === null) return;
+    for (let i = 0; i < keys.length; i += 1) {
+      const stored = this.stored(keys[i]);
+      if (stored !== undefined) this.remove(keys[i], stored, this.nextVersion(), listener);
+    }
+  }
+
+  /** Removes everything, some keys at a time: a list of all keys might not fit into memory. */
+  removeAll(version: number, listener: ChangeListener): void {
+    let keys = this.firstKeys();
+    while (keys.length > 0) {
+      for (let i = 0; i < keys.length; i += 1) {
+        const stored = this.stored(keys[i]);
+        if (stored !== undefined) this.remove(keys[i], stored, version, listener);
+      }
+      keys = this.firstKeys();
+    }
+  }
+
+  /** Visits live records from `start` (inclusive) in byte order until `visit` answers false. */
+  scan(start: string, visit: (key: string, record: Uint8Array) => boolean): void {
+    this.state.range(Table.data + start, END, (key, record) => !this.isLive(record) || visit(key.slice(1), record));
+  }
+
+  private firstKeys(): string[] {
+    const keys: string[] = [];
+    this.state.range(Table.data, END, (key) => {
+      keys.push(key.slice(1));
+      return keys.length < FLUSH_CHUNK_KEYS;
+    });
+    return keys;
+  }
+}

@@ -1,0 +1,271 @@
+import { assert } from "../core/assert.js";
+import type { ByteReader } from "../core/bytes.js";
+import type { GroupId, LogRecord, Machine, NodeId, StartState } from "../core/machine.js";
+import type { Envelope } from "../core/outbox.js";
+import { KvError } from "../kv/errors.js";
+import type { Request } from "../kv/request.js";
+import { errorResult, type Result } from "../kv/result.js";
+import type { NodeContext } from "./context.js";
+import { PartKind } from "./frame.js";
+import { HeldSends } from "./held-sends.js";
+import type { GroupStore } from "./ports.js";
+import type { NodeRequest } from "./session.js";
+import { SnapshotReceiver } from "./snapshot-receiver.js";
+import { SnapshotSender } from "./snapshot-sender.js";
+import { BufferedState } from "./state/buffered-state.js";
+
+/** Entries of a checkpoint that one turn makes ready: about two milliseconds. */
+const CHECKPOINT_ENTRIES_A_TURN = 2_000;
+
+/** How the node makes the machine of a group. */
+export type MachineFactory<Message> = (group: GroupId, state: BufferedState) => Machine<Message, Request, Result>;
+
+/**
+ * One group on this node: its machine, its state, and the way from the machine's outbox to log, peers and sessions.
+ */
+export class Group<Message = unknown> {
+  readonly state: BufferedState;
+  readonly machine: Machine<Message, Request, Result>;
+  private readonly held = new HeldSends<Message>();
+  private incoming: NodeRequest[] = [];
+  private received: { peer: NodeId; message: Message }[] = [];
+  /** Highest write sequence that the log reports as durable, and the one that the machine has been told of. */
+  private durableSeq = 0;
+  private toldSeq = 0;
+  /** Records handed to the log. */
+  private loggedSeq = 0;
+  private cutDone = 0;
+  private readonly senders = new Map<NodeId, SnapshotSender>();
+  private receiver: SnapshotReceiver | null = null;
+  private checkpointAsked = false;
+  private stopped = false;
+
+  constructor(
+    readonly id: GroupId,
+    private readonly context: NodeContext,
+    private readonly store: GroupStore,
+    createMachine: MachineFactory<Message>,
+  ) {
+    this.state = new BufferedState(id, store);
+    this.machine = createMachine(id, this.state);
+  }
+
+  get checkpointPosition(): number {
+    return this.state.lastCheckpoint?.position ?? 0;
+  }
+
+  start(from: Omit<StartState, "position" | "epoch">, tail: readonly LogRecord[]): void {
+    const checkpoint = this.state.lastCheckpoint;
+    const at =
+      checkpoint === null ? { position: 0, epoch: 0 } : { position: checkpoint.position, epoch: checkpoint.epoch };
+    this.machine.start({ ...at, ...from }, tail);
+  }
+
+  // Inputs, collected until the turn
+
+  enqueue(request: NodeRequest): void {
+    request.group = this as unknown as Group;
+    this.incoming.push(request);
+  }
+
+  /** Decodes at once: the frame's bytes are gone when the call returns. */
+  take(peer: NodeId, kind: PartKind, part: ByteReader): void {
+    if (kind === PartKind.message) this.received.push({ peer, message: this.machine.codec.decode(part) });
+    else if (kind === PartKind.snapshotStatus) this.takeSnapshotStatus(peer, part);
+    else if (kind === PartKind.snapshotChunk) this.takeSnapshotChunk(peer, part);
+  }
+
+  logDurable(seq: number): void {
+    this.durableSeq = seq;
+  }
+
+  // The turn
+
+  /** Clocks, mail, completions and requests. While a snapshot takes the place of the state, the machine rests. */
+  step(monotonicMs: number, wallMs: number, tick: boolean): void {
+    if (this.receiver?.finishing) return;
+    const { machine } = this;
+    machine.now(monotonicMs, wallMs);
+    if (this.received.length > 0) {
+      const received = this.received;
+      this.received = [];
+      for (const { peer, message } of received) machine.receive(peer, message);
+    }
+    if (this.durableSeq > this.toldSeq) {
+      this.toldSeq = this.durableSeq;
+      machine.stored(this.durableSeq);
+    }
+    if (this.incoming.length > 0) {
+      const incoming = this.incoming;
+      this.incoming = [];
+      for (const request of incoming) this.give(request);
+    }
+    if (tick) this.tick();
+    machine.flush();
+  }
+
+  private give(request: NodeRequest): void {
+    if (request.cancelled) {
+      request.session.finished(request, errorResult(new KvError("cancelled")));
+      return;
+    }
+    const position = request.session.positionIn(this.id);
+    if (position > request.minimumPosition) request.minimumPosition = position;
+    this.machine.request(request);
+  }
+
+  private tick(): void {
+    this.machine.tick();
+    for (const sender of this.senders.values()) sender.tick();
+    this.receiver?.tick();
+  }
+
+  /** Empties the outbox. Answers whether the machine should be stepped again at once. */
+  drain(): void {
+    const { outbox } = this.machine;
+    if (outbox.records.length > 0) this.drainRecords();
+    if (outbox.sends.length > 0) this.drainSends();
+    this.releaseHeld();
+    if (outbox.cutThrough > this.cutDone) {
+      this.cutDone = outbox.cutThrough;
+      this.context.log.cut(this.id, this.cutDone);
+    }
+    if (outbox.snapshots.length > 0) this.drainSnapshots();
+    if (outbox.replies.length > 0) this.drainReplies();
+    this.maybeCheckpoint();
+  }
+
+  private drainRecords(): void {
+    const { outbox } = this.machine;
+    const records = outbox.records;
+    outbox.records = [];
+    for (const record of records) {
+      this.loggedSeq += 1;
+      this.context.log.append(this.id, record, this.loggedSeq);
+    }
+    assert(this.loggedSeq === outbox.issuedSeq, "group: a record without a write sequence");
+  }
+
+  private drainSends(): void {
+    const { outbox } = this.machine;
+    const sends = outbox.sends;
+    outbox.sends = [];
+    for (const envelope of sends) {
+      if (envelope.afterSeq <= this.toldSeq) this.send(envelope);
+      else this.held.hold(envelope);
+    }
+  }
+
+  private releaseHeld(): void {
+    for (;;) {
+      const envelope = this.held.release(this.toldSeq);
+      if (envelope === null) return;
+      this.send(envelope);
+    }
+  }
+
+  private send(envelope: Envelope<Message>): void {
+    const frame = this.context.frameTo(envelope.peer);
+    frame.begin(this.id, PartKind.message);
+    this.machine.codec.encode(envelope.message, frame.writer);
+    frame.end();
+  }
+
+  private drainReplies(): void {
+    const { outbox } = this.machine;
+    const replies = outbox.replies;
+    outbox.replies = [];
+    this.context.answered = true;
+    for (const { request, result } of replies) {
+      const own = request as NodeRequest;
+      own.session.finished(own, result);
+    }
+  }
+
+  // Checkpoints
+
+  private maybeCheckpoint(): void {
+    const { state } = this;
+    if (!state.mayCheckpoint) {
+      if (state.advance(CHECKPOINT_ENTRIES_A_TURN)) this.context.wake();
+      return;
+    }
+    const { outbox } = this.machine;
+    const due = this.checkpointAsked || state.bytesPending >= this.context.options.checkpointBytes;
+    if (!due || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
+    this.checkpointAsked = false;
+    const { appliedPosition, appliedEpoch } = outbox;
+    state.beginCheckpoint(appliedPosition, appliedEpoch, new Uint8Array(0), (error) => {
+      if (this.stopped) return;
+      if (error === null) this.machine.checkpointed(appliedPosition);
+      else if (error.code !== "ENOSPC") this.context.fatal(`the state's checkpoint failed: ${error.message}`);
+      this.context.wake();
+    });
+    this.context.wake();
+  }
+
+  /** Soon, whatever has collected. */
+  askCheckpoint(): void {
+    this.checkpointAsked = true;
+  }
+
+  // Snapshots
+
+  private drainSnapshots(): void {
+    const { outbox } = this.machine;
+    const peers = outbox.snapshots;
+    outbox.snapshots = [];
+    for (const peer of peers) {
+      this.senders.get(peer)?.close();
+      this.senders.set(peer, new SnapshotSender(this.id, peer, this.state.openSnapshot(), this.context));
+    }
+  }
+
+  private takeSnapshotStatus(peer: NodeId, part: ByteReader): void {
+    const sender = this.senders.get(peer);
+    if (sender === undefined) return;
+    const outcome = sender.takeStatus(part);
+    if (outcome === "going") return;
+    this.senders.delete(peer);
+    if (outcome === "failed") this.machine.snapshotFailed(peer);
+    else this.machine.snapshotSent(peer, sender.position);
+  }
+
+  private takeSnapshotChunk(peer: NodeId, part: ByteReader): void {
+    if (this.receiver?.finishing) return;
+    if (this.receiver === null || this.receiver.closed) {
+      this.receiver = new SnapshotReceiver(this.id, this.state, this.context, {
+        appliedPosition: () => this.machine.outbox.appliedPosition,
+        installed: (epoch, position) => this.machine.snapshotInstalled(epoch, position),
+      });
+    }
+    this.receiver.takeChunk(peer, part);
+  }
+
+  /** Senders that have met silence for too long. */
+  reapSenders(): void {
+    for (const [peer, sender] of this.senders) {
+      if (!sender.failed) continue;
+      sender.close();
+      this.senders.delete(peer);
+      this.machine.snapshotFailed(peer);
+    }
+  }
+
+  /** Whether a checkpoint, a snapshot or a reply is under way. */
+  get isBusy(): boolean {
+    return !this.state.mayCheckpoint || this.senders.size > 0 || this.incoming.length > 0;
+  }
+
+  /** The keyspace is gone: nothing more is answered by the machine. */
+  drop(): void {
+    this.stopped = true;
+    for (const sender of this.senders.values()) sender.close();
+    this.receiver?.close();
+    for (const request of this.incoming) request.session.finished(request, errorResult(new KvError("keyspace_gone")));
+    this.incoming = [];
+    this.machine.abandon("keyspace_gone");
+    this.drainReplies();
+    this.store.drop(() => {});
+  }
+}

@@ -1,0 +1,65 @@
+import { ByteReader, ByteWriter, CodecError, crc32 } from "../core/bytes.js";
+import type { Incarnation, NodeId } from "../core/machine.js";
+
+export const IDENTITY_FILE = "identity";
+
+const MAGIC = 0x444d4147; // "GAMD"
+const VERSION = 1;
+
+/** Who this node is, in a small file of its own that is replaced whole. */
+export class Identity {
+  constructor(
+    readonly node: NodeId,
+    readonly incarnation: Incarnation,
+    /** Whether this node has ever been part of the cluster; a node that has not may have nothing to forget. */
+    readonly formed: boolean,
+    /** This life stands in for one that was lost: groups start as recovering. */
+    readonly recovering: boolean,
+    /** Damage was met while running: the data must be set aside at the next start. */
+    readonly damage: string,
+    /** "" until the catalog has told. */
+    readonly clusterId: string,
+  ) {}
+
+  with(changes: Partial<Pick<Identity, "incarnation" | "formed" | "recovering" | "damage" | "clusterId">>): Identity {
+    return new Identity(
+      this.node,
+      changes.incarnation ?? this.incarnation,
+      changes.formed ?? this.formed,
+      changes.recovering ?? this.recovering,
+      changes.damage ?? this.damage,
+      changes.clusterId ?? this.clusterId,
+    );
+  }
+
+  encode(): Uint8Array {
+    const writer = new ByteWriter(256);
+    writer.u32(MAGIC);
+    writer.u16(VERSION);
+    writer.u16(this.node);
+    writer.u53(this.incarnation);
+    writer.u8((this.formed ? 1 : 0) | (this.recovering ? 2 : 0));
+    writer.latin1(this.damage.slice(0, 1_000));
+    writer.latin1(this.clusterId);
+    writer.u32(crc32(writer.written()));
+    return writer.copy();
+  }
+
+  /** Throws {@link CodecError} with what is wrong. */
+  static decode(bytes: Uint8Array): Identity {
+    if (bytes.length < 8) throw new CodecError(`the identity file has ${bytes.length} bytes`);
+    const body = bytes.subarray(0, bytes.length - 4);
+    const reader = new ByteReader(bytes);
+    if (reader.u32() !== MAGIC) throw new CodecError("the identity file does not begin as one");
+    const version = reader.u16();
+    if (version !== VERSION)
+      throw new CodecError(`the identity file has version ${version}; this build reads ${VERSION}`);
+    const node = reader.u16();
+    const incarnation = reader.u53();
+    const flags = reader.u8();
+    const damage = reader.latin1();
+    const clusterId = reader.latin1();
+    if (reader.u32() !== crc32(body)) throw new CodecError("the identity file's checksum is wrong");
+    return new Identity(node, incarnation, (flags & 1) !== 0, (flags & 2) !== 0, damage, clusterId);
+  }
+}

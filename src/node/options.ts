@@ -1,0 +1,40 @@
+import type { NodeId } from "../core/machine.js";
+import { RAFT_DEFAULTS, type RaftOptions } from "../protocols/raft/options.js";
+import { LOG_DEFAULTS, type LogOptions } from "./log/options.js";
+
+export interface NodeMember {
+  readonly node: NodeId;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+}
+
+/** Settings of one node. Sizes in bytes. */
+export interface NodeOptions {
+  readonly node: NodeId;
+  /** All members, this node included. The first five by number vote; the others learn. */
+  readonly members: readonly NodeMember[];
+  readonly buildVersion: string;
+  /** Real time of one tick of the protocols, in ms. */
+  readonly tickMs: number;
+  /** How long a request may take before it is answered with `unknown` or `unavailable`, in ms. */
+  readonly requestTimeoutMs: number;
+  /** Applied changes in memory that make a checkpoint due. */
+  readonly checkpointBytes: number;
+  /** One frame to a peer carries at most about this much of a snapshot. */
+  readonly snapshotChunkBytes: number;
+  readonly log: Omit<LogOptions, "freshIdentity">;
+  readonly raft: RaftTuning;
+}
+
+export type RaftTuning = Omit<RaftOptions, "node" | "configuration" | "seed" | "newClientId">;
+
+export const NODE_DEFAULTS = {
+  tickMs: 20,
+  requestTimeoutMs: 5_000,
+  checkpointBytes: 16 * 1024 * 1024,
+  snapshotChunkBytes: 256 * 1024,
+  log: LOG_DEFAULTS,
+  raft: RAFT_DEFAULTS,
+} as const;
+
+export const VOTERS_MAX = 5;

@@ -1,0 +1,124 @@
+import type { Session } from "../kv/backend.js";
+import { type Command, isWrite, Op } from "../kv/command.js";
+import { KvError } from "../kv/errors.js";
+import type { Level } from "../kv/level.js";
+import { type ReplySink, Request, type RequestId } from "../kv/request.js";
+import { errorResult, type Result, ResultKind } from "../kv/result.js";
+import type { Group } from "./group.js";
+import type { GamutNode } from "./node.js";
+
+/** A request with the session that it belongs to. */
+export class NodeRequest extends Request {
+  /** Requests of one kind go in parallel; see {@link NodeSession}. */
+  readonly kind: number;
+  /** Who it was given to; null while it waits. */
+  group: Group | null = null;
+
+  constructor(
+    command: Command,
+    level: Level,
+    sink: ReplySink,
+    readonly session: NodeSession,
+    readonly keyspace: string,
+  ) {
+    super(command, level, sink);
+    // A local read may not overtake a linearizable one: what it sees could be older. So levels are kinds, too.
+    this.kind = command.op === Op.progress ? 0 : isWrite(command.op) ? 1 : 1 + level;
+  }
+}
+
+/**
+ * A connection. Its operations take effect in the order submitted: a run of requests of one kind goes in parallel, the
+ * next run begins when the last is answered. Every local read waits for the position of what the session has seen.
+ */
+export class NodeSession implements Session {
+  level: Level | null = null;
+  private waiting: NodeRequest[] = [];
+  private runKind = -1;
+  private running = 0;
+  private closed = false;
+  /** Position of the last read or write, by group. */
+  readonly positions = new Map<number, number>();
+
+  constructor(
+    private readonly node: GamutNode,
+    public keyspace: string,
+  ) {}
+
+  submit(command: Command, sink: ReplySink, tag: number): NodeRequest {
+    return this.submitWithId(command, null, sink, tag);
+  }
+
+  /** As `submit`, under an id of the client's own: a retry of it, here or elsewhere, is not done twice. */
+  submitWithId(command: Command, id: RequestId | null, sink: ReplySink, tag: number): NodeRequest {
+    const level = this.level ?? this.node.defaultLevel(this.keyspace);
+    const request = new NodeRequest(command, level, sink, this, this.keyspace);
+    request.id = id;
+    request.tag = tag;
+    request.deadlineMs = this.node.deadlineFor(command);
+    if (this.running > 0 ? this.waiting.length > 0 || request.kind !== this.runKind : false) this.waiting.push(request);
+    else this.begin(request);
+    return request;
+  }
+
+  private begin(request: NodeRequest): void {
+    this.runKind = request.kind;
+    this.running += 1;
+    this.node.route(request);
+  }
+
+  /** What a local read of this group must have seen. */
+  positionIn(group: number): number {
+    return this.positions.get(group) ?? 0;
+  }
+
+  /** The answer is known: hand it on, then let the next run begin. */
+  finished(request: NodeRequest, result: Result): void {
+    this.running -= 1;
+    if (request.group !== null && request.position > this.positionIn(request.group.id)) {
+      this.positions.set(request.group.id, request.position);
+    }
+    if (!this.closed && !request.cancelled) request.sink.reply(request, result);
+    if (this.running === 0) this.beginNextRun();
+  }
+
+  private beginNextRun(): void {
+    if (this.waiting.length === 0) return;
+    const waiting = this.waiting;
+    const { kind } = waiting[0];
+    let count = 0;
+    while (count < waiting.length && waiting[count].kind === kind) count += 1;
+    this.waiting = waiting.slice(count);
+    this.running += count;
+    this.runKind = kind;
+    const now = this.node.nowMs;
+    for (let i = 0; i < count; i += 1) {
+      const request = waiting[i];
+      if (request.cancelled) this.finished(request, errorResult(new KvError("cancelled")));
+      else if (request.deadlineMs <= now && request.command.op !== Op.progress) {
+        this.finished(request, errorResult(new KvError("unavailable")));
+      } else this.node.route(request);
+    }
+  }
+
+  cancel(request: Request): void {
+    request.cancelled = true;
+  }
+
+  token(): Uint8Array {
+    return this.node.tokenOf(this);
+  }
+
+  acceptToken(token: Uint8Array): KvError | null {
+    return this.node.acceptToken(this, token);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const request of this.waiting) request.cancelled = true;
+  }
+}
+
+export function isError(result: Result): boolean {
+  return result.kind === ResultKind.error;
+}

@@ -1,0 +1,170 @@
+import { assert } from "../../core/assert.js";
+import type { GroupId } from "../../core/machine.js";
+import type { State } from "../../core/state.js";
+import type { DiskError, Done, GroupStore } from "../ports.js";
+import { Checkpoint } from "./checkpoint.js";
+import { CheckpointMeta } from "./checkpoint-meta.js";
+import { DeadStretches } from "./dead-stretches.js";
+import { EntrySeal, KEY_BYTES_MAX } from "./entry-seal.js";
+import { EntrySum } from "./entry-sum.js";
+import { MergedRange } from "./merged-range.js";
+import { Overlay } from "./overlay.js";
+import { SnapshotInstall } from "./snapshot-install.js";
+import { SnapshotReader } from "./snapshot-reader.js";
+import { type StateVerdict, verifyGroup } from "./verify-group.js";
+
+/**
+ * The state of one group's machine. Writes collect in memory; reads look there first, then in the changes of a
+ * checkpoint under way, then in the store. {@link beginCheckpoint} makes what was collected durable in one step.
+ *
+ * Reads, and `advance`, throw {@link StateDamaged} when the store gives back something else than what was written.
+ */
+export class BufferedState implements State {
+  private readonly seal: EntrySeal;
+  private readonly dead = new DeadStretches();
+  /** Changes since the last `beginCheckpoint`. */
+  private active = new Overlay();
+  private checkpoint: Checkpoint | null = null;
+  private checkpointDone: Done | null = null;
+  /** Whether the checkpoint is in the store's hands. */
+  private committing = false;
+  private install: SnapshotInstall | null = null;
+  /** An install's last step, while it waits for a checkpoint to end. */
+  private afterCheckpoint: (() => void) | null = null;
+  private durable: CheckpointMeta | null;
+
+  /** Throws {@link StateDamaged} or {@link StateFormatUnknown} when the store's last checkpoint cannot be read. */
+  constructor(
+    readonly group: GroupId,
+    private readonly store: GroupStore,
+  ) {
+    this.seal = new EntrySeal(group);
+    const meta = store.meta();
+    this.durable = meta === null ? null : CheckpointMeta.decode(group, meta);
+  }
+
+  /** The last durable checkpoint; null before the first. */
+  get lastCheckpoint(): CheckpointMeta | null {
+    return this.durable;
+  }
+
+  /** Memory that changes take which are not durable yet, those of a checkpoint under way included (estimate). */
+  get bytesPending(): number {
+    return this.active.byteCount + (this.checkpoint === null ? 0 : this.checkpoint.overlay.byteCount);
+  }
+
+  get entriesPending(): number {
+    return this.active.entryCount + (this.checkpoint === null ? 0 : this.checkpoint.overlay.entryCount);
+  }
+
+  /** Neither a checkpoint nor the last step of an install is under way. */
+  get mayCheckpoint(): boolean {
+    return this.checkpoint === null && (this.install === null || !this.install.finishing);
+  }
+
+  get(key: string): Uint8Array | undefined {
+    let value = this.active.get(key);
+    if (value === undefined && this.checkpoint !== null) value = this.checkpoint.overlay.get(key);
+    if (value !== undefined) return value === null ? undefined : value;
+    const sealed = this.store.get(key);
+    return sealed === undefined ? undefined : this.seal.open(key, sealed);
+  }
+
+  put(key: string, value: Uint8Array): void {
+    assert(key.length > 0 && key.length <= KEY_BYTES_MAX, "a state's key has 1 to 2,100 bytes");
+    this.active.set(key, value);
+    this.dead.revive(key);
+  }
+
+  delete(key: string): void {
+    assert(key.length > 0 && key.length <= KEY_BYTES_MAX, "a state's key has 1 to 2,100 bytes");
+    this.active.set(key, null);
+  }
+
+  range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    const from = this.dead.skip(start);
+    if (from >= end) return;
+    const older = this.checkpoint === null ? null : this.checkpoint.overlay;
+    const walk = new MergedRange(this.store, this.seal, this.active, older, from, end, visit);
+    walk.run();
+    if (walk.deadCount > 0) this.dead.learn(start, walk.firstLiveKey ?? end);
+  }
+
+  /**
+   * Freezes what was collected and begins to make it durable as the state at (position, epoch). Writes go on. Call
+   * {@link advance} in every turn from now on; `done` is called once. After ENOSPC all changes are pending as before
+   * and a later checkpoint may succeed; any other error leaves open what the store holds: stop the node.
+   */
+  beginCheckpoint(position: number, epoch: number, extra: Uint8Array, done: Done): void {
+    assert(this.mayCheckpoint, "a checkpoint is under way");
+    const sum = this.durable === null ? new EntrySum() : this.durable.sum.copy();
+    const meta = new CheckpointMeta(this.group, position, epoch, sum, extra);
+    this.checkpoint = new Checkpoint(this.active, meta, this.seal, this.store);
+    this.checkpointDone = done;
+    this.active = new Overlay();
+  }
+
+  /**
+   * Makes at most `entriesMax` entries of the checkpoint under way ready (about a microsecond each), and hands it to the
+   * store when that was the last. True while there is more: call again soon.
+   */
+  advance(entriesMax: number): boolean {
+    const checkpoint = this.checkpoint;
+    if (checkpoint === null || this.committing) return false;
+    checkpoint.prepare(entriesMax);
+    if (!checkpoint.prepared) return true;
+    this.committing = true;
+    this.store.commit(checkpoint.changes, checkpoint.meta.encode(), (error) => this.committed(checkpoint, error));
+    return false;
+  }
+
+  private committed(checkpoint: Checkpoint, error: DiskError | null): void {
+    if (error === null) {
+      this.durable = checkpoint.meta;
+    } else {
+      checkpoint.overlay.absorb(this.active);
+      this.active = checkpoint.overlay;
+    }
+    const done = this.checkpointDone as Done;
+    const next = this.afterCheckpoint;
+    this.checkpoint = null;
+    this.checkpointDone = null;
+    this.afterCheckpoint = null;
+    this.committing = false;
+    if (next !== null) next();
+    done(error);
+  }
+
+  /** A stream of the last durable checkpoint, in chunks for a peer, while writes and checkpoints go on. Close it. */
+  openSnapshot(): SnapshotReader {
+    assert(this.durable !== null, "there is no checkpoint yet to make a snapshot of");
+    return new SnapshotReader(this.group, this.store.openReader());
+  }
+
+  /** Collects a peer's snapshot aside. This state stays as it is until the install has finished. */
+  beginInstall(): SnapshotInstall {
+    assert(this.install === null, "an install is under way");
+    this.install = new SnapshotInstall(this.group, this.store.beginReplacement(), this);
+    return this.install;
+  }
+
+  /** For the install alone: runs `step` when no checkpoint is under way any more. */
+  whenCheckpointed(step: () => void): void {
+    if (this.checkpoint === null) step();
+    else this.afterCheckpoint = step;
+  }
+
+  /** For the install alone: its snapshot is the store's content now; null: it ended without that. */
+  installEnded(meta: CheckpointMeta | null): void {
+    this.install = null;
+    if (meta === null) return;
+    this.durable = meta;
+    this.active = new Overlay();
+    this.dead.clear();
+  }
+
+  /** Compares everything in the store to what its last checkpoint says, `entriesPerStep` entries between two yields. */
+  verify(entriesPerStep: number): Generator<number, StateVerdict> {
+    return verifyGroup(this.group, this.store, entriesPerStep);
+  }
+}

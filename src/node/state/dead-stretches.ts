@@ -1,0 +1,46 @@
+/**
+ * Remembers, for each first byte of keys, one stretch `from <= key < to` that has no live entry. Expiry asks for the
+ * first key of its prefix at every tick; after a mass of deletions at that prefix's front, each question would walk
+ * over all of them again until the next checkpoint has removed them.
+ */
+export class DeadStretches {
+  private readonly from: (string | null)[] = new Array(256).fill(null);
+  private readonly to: string[] = new Array(256).fill("");
+
+  /** Where a range that begins at `start` may as well begin. */
+  skip(start: string): string {
+    if (start === "") return start;
+    const byte = start.charCodeAt(0);
+    const from = this.from[byte];
+    return from !== null && from <= start && start < this.to[byte] ? this.to[byte] : start;
+  }
+
+  /** A range found nothing alive in `from <= key < to`. */
+  learn(from: string, to: string): void {
+    if (from === "" || from >= to) return;
+    const byte = from.charCodeAt(0);
+    const toByte = to.charCodeAt(0);
+    // A stretch must lie within its first byte: `revive` looks nowhere else.
+    if (toByte !== byte && !(to.length === 1 && toByte === byte + 1)) return;
+    const known = this.from[byte];
+    if (known !== null && known <= from && from <= this.to[byte]) {
+      if (to > this.to[byte]) this.to[byte] = to;
+      return;
+    }
+    this.from[byte] = from;
+    this.to[byte] = to;
+  }
+
+  /** `key` has a value from now on. */
+  revive(key: string): void {
+    const byte = key.charCodeAt(0);
+    const from = this.from[byte];
+    if (from === null || key < from || key >= this.to[byte]) return;
+    if (key === from) this.from[byte] = null;
+    else this.to[byte] = key;
+  }
+
+  clear(): void {
+    this.from.fill(null);
+  }
+}

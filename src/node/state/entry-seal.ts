@@ -1,0 +1,70 @@
+import { assert } from "../../core/assert.js";
+import { allocate, ByteWriter, crc32 } from "../../core/bytes.js";
+import type { GroupId } from "../../core/machine.js";
+import { StateDamaged } from "./state-damaged.js";
+
+/** Bytes in front of a stored value: its CRC-32, little-endian. */
+export const SEAL_BYTES = 4;
+/** Longest key of a state: a user's key (2,048 bytes) and what a machine puts before it. */
+export const KEY_BYTES_MAX = 2_100;
+
+const GROUP_BYTES = 4;
+
+/**
+ * Seals the entries of one group: a stored value is `[crc32 u32][bytes]`, and the CRC covers group, key and bytes. So
+ * an entry that turns up under another key or in another group is as wrong as one with a flipped bit.
+ */
+export class EntrySeal {
+  private readonly head = new ByteWriter(GROUP_BYTES + 2 + KEY_BYTES_MAX);
+
+  constructor(private readonly group: GroupId) {
+    this.head.u32(group);
+  }
+
+  private crc(key: string, value: Uint8Array): number {
+    this.head.length = GROUP_BYTES;
+    this.head.latin1(key);
+    return crc32(value, crc32(this.head.written()));
+  }
+
+  /** The value as it is stored, in an array of its own. */
+  seal(key: string, value: Uint8Array): Uint8Array {
+    const sealed = allocate(SEAL_BYTES + value.length);
+    const crc = this.crc(key, value);
+    sealed[0] = crc;
+    sealed[1] = crc >>> 8;
+    sealed[2] = crc >>> 16;
+    sealed[3] = crc >>> 24;
+    sealed.set(value, SEAL_BYTES);
+    return sealed;
+  }
+
+  /** `sealed`, when it is long enough to claim a checksum. Else throws {@link StateDamaged}. */
+  claimed(key: string, sealed: Uint8Array): Uint8Array {
+    if (sealed.length < SEAL_BYTES) throw new StateDamaged(this.group, key, "the stored value is cut short");
+    return sealed;
+  }
+
+  intact(key: string, sealed: Uint8Array): boolean {
+    return sealed.length >= SEAL_BYTES && crcOf(sealed) === this.crc(key, sealed.subarray(SEAL_BYTES));
+  }
+
+  /** The value in an array of its own. Throws {@link StateDamaged}. */
+  open(key: string, sealed: Uint8Array): Uint8Array {
+    this.check(key, sealed);
+    const value = allocate(sealed.length - SEAL_BYTES);
+    value.set(sealed.subarray(SEAL_BYTES));
+    return value;
+  }
+
+  /** Throws {@link StateDamaged} when the entry is not as it was sealed. */
+  check(key: string, sealed: Uint8Array): void {
+    if (!this.intact(key, sealed)) throw new StateDamaged(this.group, key, "the checksum of the stored value is wrong");
+  }
+}
+
+/** The CRC that a stored value claims. */
+export function crcOf(sealed: Uint8Array): number {
+  assert(sealed.length >= SEAL_BYTES, "a stored value is shorter than its checksum");
+  return (sealed[0] | (sealed[1] << 8) | (sealed[2] << 16) | (sealed[3] << 24)) >>> 0;
+}

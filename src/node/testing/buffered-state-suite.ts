@@ -1,0 +1,413 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { latin1Encode } from "../../core/bytes.js";
+import { Random } from "../../core/random.js";
+import type { GroupStore } from "../ports.js";
+import { BufferedState } from "../state/buffered-state.js";
+import { type StoreSuiteOptions, type StoreWorld, told, toldValue, turn } from "./store-world.js";
+
+/** The dumb twin: one sorted array. */
+export class SortedArrayState {
+  entries: [string, string][] = [];
+
+  private find(key: string): number {
+    let at = 0;
+    while (at < this.entries.length && this.entries[at][0] < key) at += 1;
+    return at;
+  }
+
+  get(key: string): string | null {
+    const entry = this.entries[this.find(key)];
+    return entry !== undefined && entry[0] === key ? entry[1] : null;
+  }
+
+  put(key: string, value: string): void {
+    const at = this.find(key);
+    this.entries.splice(at, this.get(key) === null ? 0 : 1, [key, value]);
+  }
+
+  delete(key: string): void {
+    if (this.get(key) !== null) this.entries.splice(this.find(key), 1);
+  }
+
+  range(start: string, end: string): [string, string][] {
+    return this.entries.filter(([key]) => start <= key && key < end);
+  }
+
+  copy(): SortedArrayState {
+    const copy = new SortedArrayState();
+    copy.entries = [...this.entries];
+    return copy;
+  }
+}
+
+export function rangeOf(state: BufferedState, start: string, end: string, limit = Infinity): [string, string][] {
+  const found: [string, string][] = [];
+  state.range(start, end, (key, value) => found.push([key, Buffer.from(value).toString("latin1")]) < limit);
+  return found;
+}
+
+export async function checkpoint(state: BufferedState, position: number): Promise<void> {
+  const done = told((tell) => state.beginCheckpoint(position, 1, latin1Encode("extra"), tell));
+  while (state.advance(1_000)) await turn();
+  await done;
+}
+
+export function damageOf(state: BufferedState, entriesPerStep = 100): string | null {
+  const steps = state.verify(entriesPerStep);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value.damage;
+}
+
+const ALL: readonly [string, string] = ["\x00", "\xff\xff"];
+
+/** Few enough keys that most are met again; "x" as an expiry index has them: ever growing, deleted from the front. */
+function drawKey(random: Random, round: number): string {
+  if (random.chance(0.2)) return `x${String(Math.floor(round / 8) - random.below(40)).padStart(6, "0")}`;
+  return `${"adz\x00\xff"[random.below(5)]}${random.below(120)}`;
+}
+
+/** One run of random operations on a state and its twin, with checkpoints and reopenings on the way. */
+class TwinRun {
+  twin = new SortedArrayState();
+  private durableTwin = new SortedArrayState();
+  private frozenTwin: SortedArrayState | null = null;
+  private running: Promise<void> | null = null;
+  private position = 0;
+
+  constructor(
+    private readonly random: Random,
+    private readonly reopen: () => Promise<BufferedState>,
+    public state: BufferedState,
+  ) {}
+
+  async step(round: number): Promise<void> {
+    const { random } = this;
+    const what = random.below(1_000);
+    if (what < 450) this.put(round);
+    else if (what < 620) this.delete(round);
+    else if (what < 800) this.compareGet(round);
+    else if (what < 980) this.compareRange(round);
+    else if (what < 985) this.beginCheckpoint();
+    else if (what < 999) await this.advance();
+    else if (random.chance(0.25)) await this.start();
+  }
+
+  private put(round: number): void {
+    const key = drawKey(this.random, round);
+    const value = `${round}:${"v".repeat(this.random.below(60))}`;
+    this.state.put(key, latin1Encode(value));
+    this.twin.put(key, value);
+  }
+
+  private delete(round: number): void {
+    const [start, end] = this.random.chance(0.5) ? ["x", "y"] : [drawKey(this.random, round), "\xff\xff"];
+    const key = this.twin.range(start, end)[0]?.[0] ?? drawKey(this.random, round);
+    this.state.delete(key);
+    this.twin.delete(key);
+  }
+
+  private compareGet(round: number): void {
+    const key = drawKey(this.random, round);
+    const value = this.state.get(key);
+    expect(value === undefined ? null : Buffer.from(value).toString("latin1")).toBe(this.twin.get(key));
+  }
+
+  private compareRange(round: number): void {
+    const { random } = this;
+    const limit = 1 + random.below(12);
+    const ranges = [
+      ["x", "y"],
+      ALL,
+      [drawKey(random, round), drawKey(random, round)],
+      [drawKey(random, round), "\xff"],
+    ];
+    const [start, end] = ranges[random.below(ranges.length)];
+    expect(rangeOf(this.state, start, end, limit)).toEqual(this.twin.range(start, end).slice(0, limit));
+  }
+
+  private beginCheckpoint(): void {
+    if (!this.state.mayCheckpoint) return;
+    this.position += 1;
+    const frozen = this.twin.copy();
+    this.frozenTwin = frozen;
+    this.running = told((done) => this.state.beginCheckpoint(this.position, 1, new Uint8Array(0), done)).then(() => {
+      this.durableTwin = frozen;
+      this.running = null;
+    });
+  }
+
+  private async advance(): Promise<void> {
+    this.state.advance(1 + this.random.below(400));
+    await turn();
+  }
+
+  async finishCheckpoint(): Promise<void> {
+    while (this.running !== null) {
+      this.state.advance(100);
+      await turn();
+    }
+  }
+
+  /** The process ends and starts again: what no checkpoint had is gone. */
+  private async start(): Promise<void> {
+    if (this.random.chance(0.5)) await this.finishCheckpoint();
+    else if (this.running !== null) return;
+    this.state = await this.reopen();
+    this.frozenTwin = null;
+    this.twin = this.durableTwin.copy();
+    expect(damageOf(this.state)).toBeNull();
+    this.compareAll();
+  }
+
+  compareAll(): void {
+    expect(rangeOf(this.state, ...ALL)).toEqual(this.twin.entries);
+  }
+}
+
+/** What {@link BufferedState} must do on every store. */
+export function bufferedStateSuite(name: string, options: StoreSuiteOptions): void {
+  describe(`a buffered state on ${name}`, () => {
+    let world: StoreWorld;
+    const openStore = async (group = 7): Promise<GroupStore> =>
+      (await toldValue<GroupStore | null>((done) => world.store.open(group, done))) as GroupStore;
+    const openState = async (group = 7): Promise<BufferedState> => new BufferedState(group, await openStore(group));
+    const fill = (state: BufferedState, count: number): void => {
+      for (let i = 0; i < count; i += 1) state.put(`k${i}`, latin1Encode(`value ${i}`));
+    };
+
+    beforeEach(async () => {
+      world = await options.makeWorld();
+    });
+    afterEach(() => world.end());
+
+    it("agrees with a sorted array over 50,000 random operations, checkpoints and reopenings among them", async () => {
+      const reopen = async (): Promise<BufferedState> => {
+        await world.reopen();
+        return openState();
+      };
+      const run = new TwinRun(new Random(4_711), reopen, await openState());
+      for (let round = 0; round < 50_000; round += 1) await run.step(round);
+      run.compareAll();
+      await run.finishCheckpoint();
+      await checkpoint(run.state, 1_000_000);
+      expect(damageOf(run.state)).toBeNull();
+      run.compareAll();
+    });
+
+    it("keeps position, epoch and the node's own words with a checkpoint", async () => {
+      const state = await openState();
+      expect(state.lastCheckpoint).toBeNull();
+      expect(damageOf(state)).toBeNull();
+      fill(state, 10);
+      await checkpoint(state, 12);
+      expect(state.entriesPending).toBe(0);
+      expect(state.bytesPending).toBe(0);
+      await world.reopen();
+      const again = await openState();
+      expect(again.lastCheckpoint?.position).toBe(12);
+      expect(again.lastCheckpoint?.epoch).toBe(1);
+      expect(again.lastCheckpoint?.sum.count).toBe(10);
+      expect(Buffer.from(again.lastCheckpoint?.extra ?? []).toString()).toBe("extra");
+    });
+
+    it("counts what is pending, frozen or not, and each key once", async () => {
+      const state = await openState();
+      state.put("a", new Uint8Array(1_000));
+      const one = state.bytesPending;
+      expect(one).toBeGreaterThan(1_000);
+      state.put("a", new Uint8Array(10));
+      expect(state.bytesPending).toBe(one - 990);
+      state.delete("a");
+      expect(state.entriesPending).toBe(1);
+      const done = told((tell) => state.beginCheckpoint(1, 1, new Uint8Array(0), tell));
+      state.put("b", new Uint8Array(10));
+      expect(state.entriesPending).toBe(2);
+      while (state.advance(10));
+      await done;
+      expect(state.entriesPending).toBe(1);
+    });
+
+    it("goes on with all changes when a checkpoint finds the disk full", async () => {
+      await world.end();
+      world = await options.makeTightWorld();
+      const state = await openState();
+      fill(state, 100);
+      await checkpoint(state, 1);
+      world.setDiskFull(true);
+      for (let i = 0; i < 2_000; i += 1) state.put(`big${i}`, new Uint8Array(2_000));
+      state.delete("k5");
+      state.put("k6", latin1Encode("frozen"));
+      const failed = told((done) => state.beginCheckpoint(2, 1, new Uint8Array(0), done));
+      state.put("k6", latin1Encode("newest"));
+      state.put("k7", latin1Encode("newest"));
+      while (state.advance(500)) await turn();
+      await expect(failed).rejects.toMatchObject({ code: "ENOSPC" });
+      expect(state.entriesPending).toBe(2_003);
+      expect(state.lastCheckpoint?.position).toBe(1);
+      expect(state.get("k5")).toBeUndefined();
+      expect(rangeOf(state, "k6", "k70")).toEqual([
+        ["k6", "newest"],
+        ["k60", "value 60"],
+        ...[61, 62, 63, 64, 65, 66, 67, 68, 69].map((i) => [`k${i}`, `value ${i}`]),
+        ["k7", "newest"],
+      ]);
+      expect(state.get("big7")?.length).toBe(2_000);
+      for (let i = 0; i < 2_000; i += 1) state.delete(`big${i}`);
+      world.setDiskFull(false);
+      await checkpoint(state, 3);
+      expect(damageOf(state)).toBeNull();
+      await world.reopen();
+      const again = await openState();
+      expect(again.get("k5")).toBeUndefined();
+      expect(rangeOf(again, "k7", "k70")).toEqual([["k7", "newest"]]);
+      expect(again.lastCheckpoint?.sum.count).toBe(99);
+    });
+
+    it("streams a checkpoint to another group's store of the same id, chunk by chunk, while writes go on", async () => {
+      const other = await options.makeWorld();
+      try {
+        const source = await openState();
+        fill(source, 3_000);
+        source.put("large", new Uint8Array(200_000).fill(7));
+        await checkpoint(source, 40);
+        const before = rangeOf(source, ...ALL);
+        const snapshot = source.openSnapshot();
+        const target = new BufferedState(
+          7,
+          (await toldValue<GroupStore | null>((done) => other.store.open(7, done))) as GroupStore,
+        );
+        target.put("old", latin1Encode("old"));
+        await checkpoint(target, 3);
+        target.put("pending", latin1Encode("old"));
+        const install = target.beginInstall();
+        let chunks = 0;
+        for (let chunk = snapshot.next(16_384); chunk !== null; chunk = snapshot.next(16_384)) {
+          const bytes = chunk;
+          expect(bytes.length).toBeLessThanOrEqual(16_384);
+          chunks += 1;
+          source.put(`k${chunks}`, latin1Encode("changed meanwhile"));
+          if (chunks % 7 === 0) await checkpoint(source, 40 + chunks);
+          await told((done) => install.accept(bytes, done));
+          expect(rangeOf(target, ...ALL)).toEqual([
+            ["old", "old"],
+            ["pending", "old"],
+          ]);
+        }
+        snapshot.close();
+        expect(chunks).toBeGreaterThan(15);
+        expect(install.complete).toBe(true);
+        await told((done) => install.finish(done));
+        expect(rangeOf(target, ...ALL)).toEqual(before);
+        expect(target.lastCheckpoint?.position).toBe(40);
+        expect(target.entriesPending).toBe(0);
+        expect(damageOf(target)).toBeNull();
+        target.put("after", latin1Encode("1"));
+        await checkpoint(target, 41);
+        await other.reopen();
+        const again = new BufferedState(
+          7,
+          (await toldValue<GroupStore | null>((done) => other.store.open(7, done))) as GroupStore,
+        );
+        expect(rangeOf(again, ...ALL)).toEqual([["after", "1"], ...before]);
+        expect(damageOf(again)).toBeNull();
+      } finally {
+        await other.end();
+      }
+    });
+
+    it("lets a checkpoint under way end before an install takes the state's place", async () => {
+      const state = await openState();
+      fill(state, 500);
+      await checkpoint(state, 9);
+      const snapshot = state.openSnapshot();
+      const install = state.beginInstall();
+      for (let chunk = snapshot.next(1_000); chunk !== null; chunk = snapshot.next(1_000)) {
+        const bytes = chunk;
+        await told((done) => install.accept(bytes, done));
+      }
+      snapshot.close();
+      state.put("k1", latin1Encode("later"));
+      const order: string[] = [];
+      const later = told((done) => state.beginCheckpoint(10, 1, new Uint8Array(0), done)).then(() =>
+        order.push("checkpoint"),
+      );
+      state.put("k2", latin1Encode("later still"));
+      const installed = told((done) => install.finish(done)).then(() => order.push("install"));
+      expect(state.mayCheckpoint).toBe(false);
+      while (state.advance(1)) await turn();
+      await Promise.all([later, installed]);
+      expect(order).toEqual(["checkpoint", "install"]);
+      expect(state.lastCheckpoint?.position).toBe(9);
+      expect(Buffer.from(state.get("k1") ?? []).toString()).toBe("value 1");
+      expect(Buffer.from(state.get("k2") ?? []).toString()).toBe("value 2");
+      expect(damageOf(state)).toBeNull();
+    });
+
+    it("refuses a snapshot's chunk that is damaged, out of order or of another snapshot", async () => {
+      const state = await openState();
+      fill(state, 300);
+      await checkpoint(state, 5);
+      const chunks: Uint8Array[] = [];
+      const snapshot = state.openSnapshot();
+      for (let chunk = snapshot.next(2_000); chunk !== null; chunk = snapshot.next(2_000)) chunks.push(chunk);
+      snapshot.close();
+      const accept = (sent: readonly Uint8Array[]): boolean => {
+        const install = state.beginInstall();
+        try {
+          for (const chunk of sent) install.accept(chunk, () => {});
+          return install.complete;
+        } finally {
+          install.abort();
+        }
+      };
+      expect(accept(chunks)).toBe(true);
+      expect(accept(chunks.slice(0, -1))).toBe(false);
+      expect(() => accept(chunks.slice(1))).toThrow(/chunk 1 came, chunk 0 was due/);
+      expect(() => accept([chunks[0], chunks[0]])).toThrow(/chunk 0 came/);
+      const random = new Random(3);
+      for (let i = 0; i < 200; i += 1) {
+        const which = random.below(chunks.length);
+        const flipped = chunks[which].slice();
+        flipped[random.below(flipped.length)] ^= 1 << random.below(8);
+        expect(() => accept(chunks.map((chunk, at) => (at === which ? flipped : chunk)))).toThrow(/snapshot/);
+      }
+      state.put("k1", latin1Encode("other"));
+      await checkpoint(state, 6);
+      const another = state.openSnapshot();
+      another.next(2_000);
+      const second = another.next(2_000) as Uint8Array;
+      another.close();
+      expect(() => accept([chunks[0], second])).toThrow(/another snapshot/);
+      const elsewhere = await openState(8);
+      const install = elsewhere.beginInstall();
+      expect(() => install.accept(chunks[0], () => {})).toThrow(/another group/);
+      install.abort();
+    });
+
+    it("finds the first key of a prefix cheaply after a mass of deletions at its front", async () => {
+      const state = await openState();
+      const key = (i: number): string => `x${String(i).padStart(6, "0")}`;
+      for (let i = 0; i < 20_000; i += 1) state.put(key(i), latin1Encode("t"));
+      await checkpoint(state, 1);
+      for (let i = 0; i < 19_000; i += 1) state.delete(key(i));
+      const first = (): string | undefined => rangeOf(state, "x", "y", 1)[0]?.[0];
+      expect(first()).toBe(key(19_000));
+      const startedMs = performance.now();
+      for (let i = 19_000; i < 19_500; i += 1) {
+        expect(first()).toBe(key(i));
+        state.delete(key(i));
+      }
+      // 500 questions over 19,000 dead entries each would take more than ten seconds.
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      state.put(key(7), latin1Encode("back"));
+      expect(first()).toBe(key(7));
+      await checkpoint(state, 2);
+      expect(first()).toBe(key(7));
+      state.delete(key(7));
+      expect(first()).toBe(key(19_500));
+      expect(rangeOf(state, "x", "y").length).toBe(500);
+      expect(rangeOf(state, key(6), key(19_000))).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,54 @@
+import type { Incarnation, NodeId } from "../../core/machine.js";
+import type { Configuration } from "./quorum.js";
+
+/** Settings of one raft machine. Times are in ticks, sizes in bytes. */
+export interface RaftOptions {
+  readonly node: NodeId;
+  readonly configuration: Configuration;
+  /** Seeds the election timeouts. */
+  readonly seed: number;
+  /** Fresh 128-bit client ids (16 latin1 chars) for the writes that enter here. */
+  readonly newClientId: () => string;
+  /** An election starts after between one and two times this long without a leader. */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** Silence after which a forwarded write or read is sent again. */
+  readonly resendTicks: number;
+  /** Entries of one append message; at least one goes whatever its size. */
+  readonly maxAppendBytes: number;
+  /** Appends to one peer that are not acknowledged. */
+  readonly maxInflightBytes: number;
+  /** One entry's payload: more writes of a turn make several entries. */
+  readonly maxEntryBytes: number;
+  /** Entries of this leader that are not committed: past it, new writes are refused. */
+  readonly maxUncommittedBytes: number;
+  /** Requests that wait here, reads and writes each: past it, `overloaded`. */
+  readonly maxPendingRequests: number;
+  /** Encoded writes that wait here: past it, `overloaded`. */
+  readonly maxPendingBytes: number;
+  /** Entries kept below the last checkpoint for peers that lag; further back they are sent a snapshot. */
+  readonly retainedBytes: number;
+  /** The same, while a snapshot is under way to a peer. */
+  readonly retainedBytesWhileSending: number;
+  /** Sees every entry as it is applied: for the simulator's safety checks. */
+  readonly onApply?: (index: number, term: number, payload: Uint8Array) => void;
+}
+
+export const RAFT_DEFAULTS = {
+  electionTicks: 25,
+  heartbeatTicks: 3,
+  resendTicks: 15,
+  maxAppendBytes: 1024 * 1024,
+  maxInflightBytes: 8 * 1024 * 1024,
+  maxEntryBytes: 1024 * 1024,
+  maxUncommittedBytes: 64 * 1024 * 1024,
+  maxPendingRequests: 65_536,
+  maxPendingBytes: 64 * 1024 * 1024,
+  retainedBytes: 8 * 1024 * 1024,
+  retainedBytesWhileSending: 128 * 1024 * 1024,
+} as const;
+
+/** Incarnations rise: creation time in seconds, then 16 random bits. */
+export function newIncarnation(wallMs: number, randomBits: number): Incarnation {
+  return Math.max(1, Math.floor(wallMs / 1000)) * 65_536 + (randomBits % 65_536);
+}

@@ -1,0 +1,269 @@
+import { SectionFlag, SectionWriter } from "../../kv/batch.js";
+import { ERRORS, type ErrorCode, KvError } from "../../kv/errors.js";
+import type { Request } from "../../kv/request.js";
+import { errorResult, type Result } from "../../kv/result.js";
+import type { Store } from "../../kv/store.js";
+import type { RaftOptions } from "./options.js";
+
+const MAX_SECTION_COMMANDS = 4_096;
+
+/** Writes that left for the log together: consecutive sequences of one client, encoded once. */
+export class PendingSection {
+  /** Ticks since it was last sent. */
+  age = 0;
+
+  constructor(
+    readonly client: string,
+    readonly firstSequence: number,
+    readonly bytes: Uint8Array,
+    /** Null where the answer was given already (its deadline passed). */
+    readonly requests: (Request | null)[],
+    readonly deadlineMs: number,
+  ) {}
+}
+
+/**
+ * Writes that entered the cluster at this replica and are not answered. They go to the leader, wherever that is, as
+ * sections of a client session: this replica is the client, and sends a section again until it sees it applied, so a
+ * leader's death costs time and not an answer. The session table makes that exactly once. Requests that bring an id of
+ * their own travel in sections of their own, under that id.
+ *
+ * Answers come from applying the log here, never from a message: who has answered a write has applied it.
+ */
+export class WriteQueue {
+  /** Not yet encoded: nobody else has heard of them, so a definite error is still possible. */
+  private queued: Request[] = [];
+  /** By client, oldest first. */
+  private readonly pending = new Map<string, PendingSection[]>();
+  /** To be sent, in order. */
+  private unsent: PendingSection[] = [];
+  private client: string;
+  private nextSequence = 1;
+  /** Replicated time at which `client` was first used. */
+  private openedMs = 0;
+  private readonly writer = new SectionWriter();
+  private count = 0;
+  /** Of the sections that are pending. */
+  private bytes = 0;
+
+  constructor(
+    private readonly options: RaftOptions,
+    private readonly replicatedTimeMs: () => number,
+    private readonly answer: (request: Request, result: Result) => void,
+  ) {
+    this.client = options.newClientId();
+  }
+
+  /** Requests that wait for an answer. */
+  get size(): number {
+    return this.count;
+  }
+
+  get byteLength(): number {
+    return this.bytes;
+  }
+
+  get hasUnsent(): boolean {
+    return this.queued.length > 0 || this.unsent.length > 0;
+  }
+
+  add(request: Request): void {
+    this.queued.push(request);
+    this.count += 1;
+  }
+
+  wants(client: string): boolean {
+    return this.pending.has(client);
+  }
+
+  /** Everything new as sections, in order; from now on their outcome may be unknown. Call it when there is a leader. */
+  takeUnsent(): PendingSection[] {
+    this.encodeQueued();
+    const sections = this.unsent;
+    this.unsent = [];
+    for (const section of sections) section.age = 0;
+    return sections;
+  }
+
+  /** Nothing that was sent can be relied on (another leader, silence): all goes again, in order. */
+  resendAll(): void {
+    const sections: PendingSection[] = [];
+    for (const list of this.pending.values()) for (const section of list) sections.push(section);
+    this.unsent = sections;
+  }
+
+  private encodeQueued(): void {
+    const requests = this.queued;
+    if (requests.length === 0) return;
+    this.queued = [];
+    let start = 0;
+    while (start < requests.length) start = this.encodeSection(requests, start);
+  }
+
+  /** One section from `start` on; answers where the next begins. */
+  private encodeSection(requests: Request[], start: number): number {
+    const own = requests[start].id === null;
+    const taken: Request[] = [];
+    let deadlineMs = Number.POSITIVE_INFINITY;
+    let at = start;
+    if (own) {
+      if (this.nextSequence === 1) this.openedMs = Math.max(1, this.replicatedTimeMs());
+      this.writer.begin(this.client, this.nextSequence, this.acknowledgedThrough(), 0, this.openedMs);
+    } else {
+      const id = requests[start].id!;
+      this.writer.begin(id.client, id.sequence, id.acknowledgedThrough, SectionFlag.keepResults);
+    }
+    while (at < requests.length) {
+      const request = requests[at];
+      if ((request.id === null) !== own) break;
+      at += 1;
+      if (request.cancelled) {
+        this.count -= 1;
+        continue;
+      }
+      this.writer.add(request.command);
+      taken.push(request);
+      if (request.deadlineMs < deadlineMs) deadlineMs = request.deadlineMs;
+      if (!own || taken.length === MAX_SECTION_COMMANDS || this.writer.byteLength > this.options.maxEntryBytes) break;
+    }
+    if (taken.length > 0) this.enqueue(own ? null : requests[start], taken, deadlineMs);
+    return at;
+  }
+
+  private enqueue(external: Request | null, requests: Request[], deadlineMs: number): void {
+    const client = external === null ? this.client : external.id!.client;
+    const firstSequence = external === null ? this.nextSequence : external.id!.sequence;
+    if (external === null) this.nextSequence += requests.length;
+    const section = new PendingSection(client, firstSequence, this.writer.finish(), requests, deadlineMs);
+    const list = this.pending.get(client);
+    if (list === undefined) this.pending.set(client, [section]);
+    else list.push(section);
+    this.unsent.push(section);
+    this.bytes += section.bytes.length;
+  }
+
+  private acknowledgedThrough(): number {
+    const list = this.pending.get(this.client);
+    return list === undefined ? this.nextSequence - 1 : list[0].firstSequence - 1;
+  }
+
+  /** A section has been applied at log position `position`. */
+  applied(client: string, firstSequence: number, results: Result[], position: number): void {
+    const list = this.pending.get(client);
+    if (list === undefined) return;
+    const at = list.findIndex((section) => section.firstSequence === firstSequence);
+    if (at < 0) return;
+    const section = list[at];
+    list.splice(at, 1);
+    this.bytes -= section.bytes.length;
+    if (list.length === 0) this.pending.delete(client);
+    for (let i = 0; i < section.requests.length; i += 1) {
+      const request = section.requests[i];
+      if (request === null) continue;
+      request.position = position;
+      this.finish(request, results[i]);
+    }
+    if (client === this.client && results[0]?.error?.code === "session_expired") this.startNewSession();
+  }
+
+  /**
+   * The leader expects `expected` from `client`. Sections from there on are sent again; if the leader has forgotten what
+   * was acknowledged to us, the session is gone and what is pending stays unknown.
+   */
+  refused(client: string, expected: number): void {
+    const list = this.pending.get(client);
+    if (list === undefined) return;
+    if (list[0].firstSequence > expected) {
+      if (client === this.client) this.startNewSession();
+      else this.failAll(client, expected > 1 ? "sequence_gap" : "session_expired");
+      return;
+    }
+    const again = list.filter((section) => section.firstSequence >= expected && !this.unsent.includes(section));
+    this.unsent = this.unsent.concat(again);
+  }
+
+  private startNewSession(): void {
+    this.failAll(this.client, "unknown");
+    this.client = this.options.newClientId();
+    this.nextSequence = 1;
+  }
+
+  private failAll(client: string, code: ErrorCode): void {
+    const list = this.pending.get(client);
+    if (list === undefined) return;
+    this.pending.delete(client);
+    this.unsent = this.unsent.filter((section) => section.client !== client);
+    for (const section of list) {
+      for (const request of section.requests)
+        if (request !== null) this.finish(request, errorResult(new KvError(code)));
+    }
+  }
+
+  /** A snapshot has taken the place of the state: what it contains was applied, with results that are not known here. */
+  stateReplaced(store: Store, position: number): void {
+    for (const client of [...this.pending.keys()]) {
+      const list = this.pending.get(client)!;
+      const last = store.lastSequence(client);
+      while (list.length > 0 && list[0].firstSequence <= last) this.answerFromTable(list.shift()!, store, position);
+      if (list.length === 0) this.pending.delete(client);
+    }
+    this.unsent = this.unsent.filter((section) => this.pending.get(section.client)?.includes(section) === true);
+  }
+
+  private answerFromTable(section: PendingSection, store: Store, position: number): void {
+    this.bytes -= section.bytes.length;
+    for (let i = 0; i < section.requests.length; i += 1) {
+      const request = section.requests[i];
+      if (request === null) continue;
+      const known = store.cachedResult(section.client, section.firstSequence + i);
+      request.position = position;
+      this.finish(request, known ?? errorResult(new KvError("unknown")));
+    }
+  }
+
+  /** Refuses what nobody else has heard of. */
+  refuseQueued(code: ErrorCode, message: string = ERRORS[code].summary): void {
+    const requests = this.queued;
+    this.queued = [];
+    for (const request of requests) this.finish(request, errorResult(new KvError(code, message)));
+  }
+
+  /** The group is going away. What was sent may have been done before that. */
+  abandon(code: ErrorCode): void {
+    this.refuseQueued(code, ERRORS[code].summary);
+    for (const client of [...this.pending.keys()]) this.failAll(client, "unknown");
+  }
+
+  /** Once a tick: answers what is overdue; true when something sent has met silence for `resendTicks`. */
+  tick(nowMs: number, resendTicks: number, whyNot: ErrorCode): boolean {
+    if (this.queued.length > 0) this.queued = this.queued.filter((request) => !this.expire(request, nowMs, whyNot));
+    let silent = false;
+    for (const list of this.pending.values()) {
+      for (const section of list) {
+        section.age += 1;
+        if (section.age >= resendTicks) silent = true;
+        if (section.deadlineMs <= nowMs) this.expireSection(section, nowMs);
+      }
+    }
+    return silent;
+  }
+
+  /** The section stays and is sent on: later sequences of the session build on it. */
+  private expireSection(section: PendingSection, nowMs: number): void {
+    for (let i = 0; i < section.requests.length; i += 1) {
+      const request = section.requests[i];
+      if (request !== null && this.expire(request, nowMs, "unknown")) section.requests[i] = null;
+    }
+  }
+
+  private expire(request: Request, nowMs: number, code: ErrorCode): boolean {
+    if (request.deadlineMs > nowMs) return false;
+    this.finish(request, errorResult(new KvError(code)));
+    return true;
+  }
+
+  private finish(request: Request, result: Result): void {
+    this.count -= 1;
+    if (!request.cancelled) this.answer(request, result);
+  }
+}

@@ -1,0 +1,120 @@
+import { open, type RootDatabase } from "lmdb";
+import { DiskError, type DiskErrorCode } from "../node/ports.js";
+
+/**
+ * How a node's states lie in LMDB: one environment; for each group two named databases ("7.0" and "7.1"), of which one
+ * is active while the other is empty or being filled by a replacement; and the database "groups" with one record a
+ * group. Nothing of ours lies in the root database. Databases are never dropped while the process runs: LMDB hands a
+ * dropped one's number to the next, and an old handle would read another group.
+ */
+export const GROUPS_DATABASE = "groups";
+
+export type Side = 0 | 1;
+
+export function sideDatabase(group: number, side: Side): string {
+  return `${group}.${side}`;
+}
+
+/** Record of a group: `[side u8][1 u8][meta]` with a checkpoint, `[side u8][0 u8]` before the first. */
+export const RECORD_HEAD_BYTES = 2;
+/** In the place of the side: the group was dropped; its empty databases go at the next start. */
+export const DROPPED = 255;
+
+/** What `lmdb` has and its types lack, or have in another shape. */
+export interface LmdbDatabase<Key> {
+  /** Bytes of the last value found: `getBinaryFast` answers a reused buffer, whose own length is not to be trusted. */
+  readonly lastSize: number;
+  getBinaryFast(key: Key, options?: ReadOptions): Uint8Array | undefined;
+  getBinary(key: Key, options?: ReadOptions): Uint8Array | undefined;
+  getRange(options: RangeOptions<Key>): Iterable<{ key: Key; value: Uint8Array }>;
+  getKeys(options: RangeOptions<Key>): Iterable<Key>;
+  put(key: Key, value: Uint8Array): unknown;
+  remove(key: Key): unknown;
+  clearSync(): void;
+  dropSync(): void;
+}
+
+export interface ReadTransaction {
+  done(): void;
+}
+
+interface ReadOptions {
+  readonly transaction?: ReadTransaction;
+}
+
+interface RangeOptions<Key> extends ReadOptions {
+  readonly start?: Key;
+  readonly end?: Key;
+}
+
+export interface EnvironmentOptions {
+  /** Upper limit of the file. Only address space is taken; past it commits fail with ENOSPC. */
+  readonly mapBytes: number;
+  readonly groupsMax: number;
+  readonly readOnly: boolean;
+}
+
+/** The same in the main thread and in the writer: LMDB shares one environment in a process. Throws {@link DiskError}. */
+export function openEnvironment(folder: string, options: EnvironmentOptions): RootDatabase {
+  try {
+    return open({
+      path: folder,
+      noSubdir: false,
+      encoding: "binary",
+      // Keys up to 4,026 bytes; fixed when the file is made.
+      pageSize: 8_192,
+      mapSize: options.mapBytes,
+      maxDbs: 1 + 2 * options.groupsMax,
+      // A commit is durable when it returns, and visible no earlier.
+      overlappingSync: false,
+      readOnly: options.readOnly,
+    });
+  } catch (error) {
+    throw diskErrorOf(error, `cannot open the state in ${folder}`);
+  }
+}
+
+/** Node's own functions behind `buffer.write(text, "latin1")`, which @types/node does not name. */
+export interface Latin1Buffer {
+  readonly length: number;
+  latin1Write(text: string, offset: number, length: number): number;
+  latin1Slice(start: number, end: number): string;
+}
+
+/** Latin1 keys are written into LMDB's own key buffer: no Buffer a key. */
+const latin1Keys = {
+  writeKey(key: string, target: Latin1Buffer, start: number): number {
+    // What does not fit would be cut silently; lmdb makes a larger buffer on a RangeError.
+    if (start + key.length > target.length) throw new RangeError("key buffer too short");
+    return start + target.latin1Write(key, start, key.length);
+  },
+  readKey(source: Latin1Buffer, start: number, end: number): string {
+    return source.latin1Slice(start, end);
+  },
+};
+
+export function openLatin1Database(root: RootDatabase, name: string): LmdbDatabase<string> {
+  const options = { name, encoding: "binary" as const, keyEncoder: latin1Keys };
+  return root.openDB(options) as unknown as LmdbDatabase<string>;
+}
+
+/** The writer has keys as bytes already. */
+export function openBinaryDatabase(root: RootDatabase, name: string): LmdbDatabase<Uint8Array> {
+  return root.openDB({ name, encoding: "binary", keyEncoding: "binary" }) as unknown as LmdbDatabase<Uint8Array>;
+}
+
+const MDB_MAP_FULL = -30_792;
+const CODES: Readonly<Record<number, DiskErrorCode>> = {
+  [MDB_MAP_FULL]: "ENOSPC",
+  2: "ENOENT",
+  5: "EIO",
+  13: "EACCES",
+  28: "ENOSPC",
+};
+
+export function diskErrorOf(error: unknown, context: string): DiskError {
+  if (error instanceof DiskError) return error;
+  const { code, message } = error as { code?: unknown; message?: string };
+  const known: DiskErrorCode = (typeof code === "number" && CODES[code]) || "other";
+  return new DiskError(known, `${context}: ${message ?? String(error)}`);
+}

@@ -1,0 +1,207 @@
+import { assert } from "../core/assert.js";
+import { copyBytes } from "../core/bytes.js";
+import type { GroupId } from "../core/machine.js";
+import type { Done, GroupStore, StoreReader, StoreReplacement } from "../node/ports.js";
+import { StateDamaged } from "../node/state/state-damaged.js";
+import { type LmdbDatabase, RECORD_HEAD_BYTES, type ReadTransaction, type Side } from "./state-store-environment.js";
+import type { StateStoreQueue } from "./state-store-queue.js";
+
+/** The two databases of a group; index is the side. */
+export type Sides = readonly [LmdbDatabase<string>, LmdbDatabase<string>];
+
+/** What a group needs of the environment to read. */
+export interface GroupReads {
+  /** The newest record of the group, in the view of `transaction` if there is one. */
+  record(group: GroupId, transaction?: ReadTransaction): Uint8Array;
+  beginRead(): ReadTransaction;
+}
+
+export class LmdbGroupStore implements GroupStore {
+  private side: Side;
+  private newestMeta: Uint8Array | null;
+  private database: LmdbDatabase<string>;
+
+  constructor(
+    private readonly group: GroupId,
+    private readonly sides: Sides,
+    private readonly reads: GroupReads,
+    /** null: read only. */
+    private readonly queue: StateStoreQueue | null,
+  ) {
+    const record = reads.record(group);
+    this.side = record[0] as Side;
+    this.newestMeta = metaOf(record);
+    this.database = sides[this.side];
+  }
+
+  get(key: string): Uint8Array | undefined {
+    return read(this.group, this.database, key, undefined);
+  }
+
+  range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    if (start >= end) return;
+    const entries = scan(this.group, this.database.getRange({ start, end })[Symbol.iterator]());
+    for (const { key, value } of entries) if (!visit(key, value)) return;
+  }
+
+  meta(): Uint8Array | null {
+    return this.newestMeta;
+  }
+
+  commit(changes: ReadonlyMap<string, Uint8Array | null>, meta: Uint8Array, done: Done): void {
+    const { group } = this;
+    this.writes().pack(
+      changes,
+      (blocks) => ({ kind: "commit", group, side: this.side, blocks, meta }),
+      (error) => {
+        if (error === null) this.newestMeta = meta;
+        done(error);
+      },
+    );
+  }
+
+  openReader(): StoreReader {
+    const transaction = this.reads.beginRead();
+    const record = this.reads.record(this.group, transaction);
+    const meta = metaOf(record);
+    assert(meta !== null, "a store without a commit has nothing to read");
+    return new LmdbReader(this.group, this.sides[record[0]], transaction, meta);
+  }
+
+  beginReplacement(): StoreReplacement {
+    return new LmdbReplacement(this.group, (1 - this.side) as Side, this.writes(), (side, meta) => {
+      this.side = side;
+      this.newestMeta = meta;
+      this.database = this.sides[side];
+    });
+  }
+
+  drop(done: Done): void {
+    this.writes().run({ kind: "drop", group: this.group }, done);
+  }
+
+  private writes(): StateStoreQueue {
+    assert(this.queue !== null, "the state was opened to be read only");
+    return this.queue;
+  }
+}
+
+/** Reads through one read transaction: commits go on beside it, and the pages that it sees are not reused. */
+class LmdbReader implements StoreReader {
+  private entries: Iterator<Entry> | null = null;
+  private closed = false;
+
+  constructor(
+    private readonly group: GroupId,
+    private readonly database: LmdbDatabase<string>,
+    private readonly transaction: ReadTransaction,
+    readonly meta: Uint8Array,
+  ) {}
+
+  get(key: string): Uint8Array | undefined {
+    assert(!this.closed, "the reader is closed");
+    return read(this.group, this.database, key, this.transaction);
+  }
+
+  next(visit: (key: string, value: Uint8Array) => boolean): boolean {
+    assert(!this.closed, "the reader is closed");
+    const transaction = this.transaction;
+    this.entries ??= scan(this.group, this.database.getRange({ start: "", transaction })[Symbol.iterator]());
+    while (true) {
+      const next = this.entries.next();
+      if (next.done) return false;
+      if (!visit(next.value.key, next.value.value)) return true;
+    }
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    // The cursor must be gone before its transaction.
+    this.entries?.return?.();
+    this.transaction.done();
+  }
+}
+
+/** Fills the side that is not active; the switch is one transaction, and the old side is emptied after it. */
+class LmdbReplacement implements StoreReplacement {
+  private ended = false;
+
+  constructor(
+    private readonly group: GroupId,
+    private readonly side: Side,
+    private readonly queue: StateStoreQueue,
+    private readonly switched: (side: Side, meta: Uint8Array) => void,
+  ) {
+    queue.run({ kind: "clear", group, side }, ignore);
+  }
+
+  put(entries: ReadonlyMap<string, Uint8Array>, done: Done): void {
+    assert(!this.ended, "the replacement has ended");
+    const { group, side } = this;
+    this.queue.pack(entries, (blocks) => ({ kind: "fill", group, side, blocks }), done);
+  }
+
+  finish(meta: Uint8Array, done: Done): void {
+    assert(!this.ended, "the replacement has ended");
+    this.ended = true;
+    const { group, side } = this;
+    this.queue.run({ kind: "switch", group, side, meta }, (error) => {
+      if (error === null) {
+        this.switched(side, meta);
+        this.queue.run({ kind: "clear", group, side: (1 - side) as Side }, ignore);
+      }
+      done(error);
+    });
+  }
+
+  abort(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.queue.run({ kind: "clear", group: this.group, side: this.side }, ignore);
+  }
+}
+
+/** A side that could not be emptied (disk full) is emptied before it is filled, and when the group is opened. */
+function ignore(): void {}
+
+function metaOf(record: Uint8Array): Uint8Array | null {
+  return record[1] === 0 ? null : copyBytes(record.subarray(RECORD_HEAD_BYTES));
+}
+
+interface Entry {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+function read(
+  group: GroupId,
+  database: LmdbDatabase<string>,
+  key: string,
+  transaction: ReadTransaction | undefined,
+): Uint8Array | undefined {
+  try {
+    const bytes =
+      transaction === undefined ? database.getBinaryFast(key) : database.getBinaryFast(key, { transaction });
+    return bytes === undefined ? undefined : bytes.subarray(0, database.lastSize);
+  } catch (error) {
+    throw new StateDamaged(group, key, (error as Error).message);
+  }
+}
+
+function* scan(group: GroupId, entries: Iterator<Entry>): Generator<Entry, void> {
+  try {
+    while (true) {
+      let next: IteratorResult<Entry>;
+      try {
+        next = entries.next();
+      } catch (error) {
+        throw new StateDamaged(group, null, (error as Error).message);
+      }
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    entries.return?.();
+  }
+}

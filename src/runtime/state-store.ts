@@ -1,0 +1,139 @@
+import type { RootDatabase } from "lmdb";
+import { assert } from "../core/assert.js";
+import type { GroupId } from "../core/machine.js";
+import type { DiskError, Done, DoneWith, GroupStore, StateStore } from "../node/ports.js";
+import {
+  DROPPED,
+  diskErrorOf,
+  type EnvironmentOptions,
+  GROUPS_DATABASE,
+  type LmdbDatabase,
+  openEnvironment,
+  openLatin1Database,
+  type ReadTransaction,
+  type Side,
+  sideDatabase,
+} from "./state-store-environment.js";
+import { type GroupReads, LmdbGroupStore, type Sides } from "./state-store-group.js";
+import { StateStoreQueue } from "./state-store-queue.js";
+
+export interface StateStoreOptions {
+  /** Upper limit of the file, in bytes; past it commits fail with ENOSPC. Takes address space, not memory. */
+  readonly mapBytes?: number;
+  readonly groupsMax?: number;
+}
+
+const DEFAULTS: EnvironmentOptions = { mapBytes: 2 ** 36, groupsMax: 256, readOnly: false };
+
+/** The states of a node's groups in one LMDB environment. This thread reads; a worker thread writes. */
+export class LmdbStateStore implements StateStore, GroupReads {
+  private readonly queue: StateStoreQueue | null;
+  private readonly records: LmdbDatabase<string>;
+  private readonly sides = new Map<GroupId, Sides>();
+
+  private constructor(
+    private readonly root: RootDatabase,
+    folder: string,
+    options: EnvironmentOptions,
+  ) {
+    this.records = openLatin1Database(root, GROUPS_DATABASE);
+    if (options.readOnly) {
+      this.queue = null;
+      return;
+    }
+    this.removeDropped();
+    this.queue = new StateStoreQueue({ folder, options }, () => this.root.resetReadTxn());
+  }
+
+  /** Opens the environment in this folder, or makes it. Throws {@link DiskError}. */
+  static open(folder: string, options: StateStoreOptions = {}): LmdbStateStore {
+    const full = { ...DEFAULTS, ...options };
+    return new LmdbStateStore(openEnvironment(folder, full), folder, full);
+  }
+
+  /** For a check beside or without the node: no writer, no change. Throws {@link DiskError}. */
+  static openToRead(folder: string, options: StateStoreOptions = {}): LmdbStateStore {
+    const full = { ...DEFAULTS, ...options, readOnly: true };
+    const root = openEnvironment(folder, full);
+    try {
+      return new LmdbStateStore(root, folder, full);
+    } catch (error) {
+      throw diskErrorOf(error, `cannot read the state in ${folder}`);
+    }
+  }
+
+  open(group: GroupId, done: DoneWith<GroupStore | null>): void {
+    const queue = this.queue;
+    assert(queue !== null, "the state was opened to be read only");
+    queue.run({ kind: "open", group }, (error) => {
+      if (error !== null) {
+        done(error, null);
+        return;
+      }
+      let store: GroupStore | null = null;
+      // Opening a database takes LMDB's write lock for a moment: not while the writer holds it.
+      queue.runHere(
+        () => {
+          store = new LmdbGroupStore(group, this.openSides(group), this, queue);
+        },
+        (failure) => done(failure, store),
+      );
+    });
+  }
+
+  /** A group of a store that was opened to be read only. */
+  read(group: GroupId): GroupStore {
+    return new LmdbGroupStore(group, this.openSides(group), this, null);
+  }
+
+  groups(done: DoneWith<GroupId[]>): void {
+    setImmediate(() => done(null, this.listGroups()));
+  }
+
+  listGroups(): GroupId[] {
+    const groups: GroupId[] = [];
+    for (const name of this.records.getKeys({ start: "" })) {
+      const group = Number(name);
+      if (this.record(group)[0] !== DROPPED) groups.push(group);
+    }
+    return groups.sort((a, b) => a - b);
+  }
+
+  /** Waits for what was begun, then gives everything back. */
+  close(done: Done): void {
+    const close = (error: DiskError | null): void => {
+      this.root.close().then(() => done(error));
+    };
+    if (this.queue === null) close(null);
+    else this.queue.run({ kind: "close" }, close);
+  }
+
+  record(group: GroupId, transaction?: ReadTransaction): Uint8Array {
+    const options = transaction === undefined ? {} : { transaction };
+    const record = this.records.getBinary(String(group), options);
+    assert(record !== undefined, "an open group has a record");
+    return record;
+  }
+
+  beginRead(): ReadTransaction {
+    return this.root.useReadTransaction();
+  }
+
+  private openSides(group: GroupId): Sides {
+    const side = (index: Side): LmdbDatabase<string> => openLatin1Database(this.root, sideDatabase(group, index));
+    const sides: Sides = this.sides.get(group) ?? [side(0), side(1)];
+    this.sides.set(group, sides);
+    return sides;
+  }
+
+  /** Takes the names of dropped groups out of the root database, before anybody has opened one. */
+  private removeDropped(): void {
+    const names = [...this.records.getKeys({ start: "" })];
+    for (const name of names) {
+      const group = Number(name);
+      if (this.record(group)[0] !== DROPPED) continue;
+      for (const index of [0, 1] as const) openLatin1Database(this.root, sideDatabase(group, index)).dropSync();
+      this.root.transactionSync(() => this.records.remove(name));
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/** `node verify-state-child.js FOLDER`: checks every state in the folder and prints a {@link ChildReport} as JSON. */
+import "./fast-bytes.js";
+import { StateDamaged } from "../node/state/state-damaged.js";
+import { type StateVerdict, verifyGroup } from "../node/state/verify-group.js";
+import { LmdbStateStore } from "./state-store.js";
+import type { ChildReport } from "./verify-state.js";
+
+const ENTRIES_PER_STEP = 10_000;
+
+function verifyFolder(folder: string): ChildReport {
+  const verdicts: StateVerdict[] = [];
+  try {
+    const store = LmdbStateStore.openToRead(folder);
+    for (const group of store.listGroups()) verdicts.push(verifyOne(group, store));
+    return { verdicts, problem: null };
+  } catch (error) {
+    return { verdicts, problem: (error as Error).message };
+  }
+}
+
+function verifyOne(group: number, store: LmdbStateStore): StateVerdict {
+  try {
+    const steps = verifyGroup(group, store.read(group), ENTRIES_PER_STEP);
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    return step.value;
+  } catch (error) {
+    if (!(error instanceof StateDamaged)) throw error;
+    return { group, damage: error.message, entryCount: 0, position: 0 };
+  }
+}
+
+process.stdout.write(`${JSON.stringify(verifyFolder(process.argv[2]))}\n`);

@@ -1,0 +1,35 @@
+/** What one node grants its clients. Past a limit: a definite error, or the connection waits; never silence. */
+export interface ServerLimits {
+  readonly connectionsMax: number;
+  /** The line that decides the wire. */
+  readonly firstLineBytesMax: number;
+  /** From its first byte to its end. A connection that has sent nothing may stay as long as it likes. */
+  readonly firstLineMsMax: number;
+  /** From a request's first byte to its last; between requests a connection may idle. */
+  readonly requestMsMax: number;
+  /** Requests of one connection under way; more wait unread. */
+  readonly pendingMax: number;
+  /** Replies of one connection not yet taken by its reader: past this nothing more is read from it. */
+  readonly outputBytesMax: number;
+  /** As above: past this (one huge turn of replies) the connection is cut. */
+  readonly outputBytesCut: number;
+  readonly transactionCommandsMax: number;
+  readonly transactionBytesMax: number;
+  readonly watchedKeysMax: number;
+  /** Scans under way at this node that can be gone on with. */
+  readonly scanCursorsMax: number;
+}
+
+export const SERVER_LIMITS: ServerLimits = {
+  connectionsMax: 10_000,
+  firstLineBytesMax: 8_192,
+  firstLineMsMax: 10_000,
+  requestMsMax: 60_000,
+  pendingMax: 1_024,
+  outputBytesMax: 1_048_576,
+  outputBytesCut: 64 * 1_048_576,
+  transactionCommandsMax: 1_024,
+  transactionBytesMax: 8 * 1_048_576,
+  watchedKeysMax: 1_024,
+  scanCursorsMax: 16_384,
+};

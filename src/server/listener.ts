@@ -1,0 +1,158 @@
+/** The one client port of a node: finds out which wire a connection speaks, and hands it over. */
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { allocate, EMPTY_BYTES } from "../core/bytes.js";
+import type { Backend } from "../kv/backend.js";
+import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
+import { type NodeFacts, RespService } from "./resp-service.js";
+import { sniffWire, Wire } from "./sniff.js";
+
+const SWEEP_MS = 1000;
+/** When the node stops: time for what is under way. */
+const CLOSE_MS = 2000;
+
+export interface ListenerOptions {
+  readonly backend: Backend;
+  readonly host: string;
+  /** 0: any free one; see {@link ClientListener.port}. */
+  readonly port: number;
+  readonly durability?: NodeFacts["durability"];
+  readonly limits?: Partial<ServerLimits>;
+}
+
+/** A connection whose wire is not known yet. */
+interface Newcomer {
+  readonly socket: Socket;
+  received: Uint8Array;
+  /** 0: nothing has come. */
+  sinceMs: number;
+}
+
+/** What those hear whose wire this node does not speak. */
+const FAREWELLS: Readonly<Partial<Record<Wire, string>>> = {
+  [Wire.http]:
+    "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 26\r\nConnection: close\r\n\r\n" +
+    "This port speaks RESP now\n",
+  [Wire.memcached]: "SERVER_ERROR this port speaks RESP now; commands in upper case are taken for it\r\n",
+  // A fatal alert: handshake_failure (RFC 8446, 6.2).
+  [Wire.tls]: "\x15\x03\x01\x00\x02\x02\x28",
+};
+
+export class ClientListener {
+  private readonly server: Server;
+  private readonly limits: ServerLimits;
+  private readonly sockets = new Set<Socket>();
+  private readonly newcomers = new Set<Newcomer>();
+  private sweeper: NodeJS.Timeout | null = null;
+  private resp: RespService | null = null;
+
+  private constructor(private readonly options: ListenerOptions) {
+    this.limits = { ...SERVER_LIMITS, ...options.limits };
+    // A client that has sent its last request still hears the answers.
+    this.server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.accept(socket),
+    );
+  }
+
+  /** Rejects if the port cannot be had. */
+  static async listen(options: ListenerOptions): Promise<ClientListener> {
+    const listener = new ClientListener(options);
+    listener.server.listen(options.port, options.host);
+    await once(listener.server, "listening");
+    const { host, backend, durability = "disk" } = options;
+    listener.resp = new RespService(backend, listener.limits, { durability, host, port: listener.port });
+    listener.sweeper = setInterval(() => listener.sweep(), SWEEP_MS);
+    listener.sweeper.unref();
+    return listener;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  get connectionCount(): number {
+    return this.sockets.size;
+  }
+
+  /** Takes nobody in any more, lets what is under way be answered, then hangs up. */
+  async close(): Promise<void> {
+    if (this.sweeper !== null) clearInterval(this.sweeper);
+    const closed = once(this.server, "close");
+    this.server.close();
+    for (const { socket } of this.newcomers) socket.destroy();
+    this.resp?.drain();
+    const cut = setTimeout(() => {
+      for (const socket of this.sockets) socket.destroy();
+    }, CLOSE_MS);
+    await closed;
+    clearTimeout(cut);
+  }
+
+  private accept(socket: Socket): void {
+    // "close" follows and does what there is to do.
+    socket.on("error", () => {});
+    if (this.sockets.size >= this.limits.connectionsMax) {
+      socket.end("-ERR max number of clients reached\r\n", () => socket.destroySoon());
+      return;
+    }
+    this.sockets.add(socket);
+    const newcomer: Newcomer = { socket, received: EMPTY_BYTES, sinceMs: 0 };
+    this.newcomers.add(newcomer);
+    const onData = (chunk: Buffer): void => {
+      const wire = this.listenTo(newcomer, chunk);
+      if (wire === Wire.undecided) return;
+      socket.off("data", onData);
+      socket.off("end", onEnd);
+      this.newcomers.delete(newcomer);
+      this.handOver(newcomer, wire);
+    };
+    const onEnd = (): void => {
+      socket.end();
+    };
+    socket.on("data", onData);
+    socket.on("end", onEnd);
+    socket.on("close", () => {
+      this.sockets.delete(socket);
+      this.newcomers.delete(newcomer);
+    });
+  }
+
+  private listenTo(newcomer: Newcomer, chunk: Uint8Array): Wire {
+    const before = newcomer.received;
+    if (before.length === 0) newcomer.received = chunk;
+    else {
+      newcomer.received = allocate(before.length + chunk.length);
+      newcomer.received.set(before, 0);
+      newcomer.received.set(chunk, before.length);
+    }
+    if (newcomer.sinceMs === 0) newcomer.sinceMs = Date.now();
+    const wire = sniffWire(newcomer.received, newcomer.received.length);
+    if (wire !== Wire.undecided || newcomer.received.length <= this.limits.firstLineBytesMax) return wire;
+    this.newcomers.delete(newcomer);
+    dismiss(newcomer.socket, `ERROR the first line is longer than ${this.limits.firstLineBytesMax} bytes\r\n`);
+    return Wire.undecided;
+  }
+
+  private handOver(newcomer: Newcomer, wire: Wire): void {
+    if (wire === Wire.resp) this.resp?.open(newcomer.socket, newcomer.received);
+    else dismiss(newcomer.socket, FAREWELLS[wire] ?? "");
+  }
+
+  private sweep(): void {
+    const nowMs = Date.now();
+    for (const newcomer of this.newcomers) {
+      if (newcomer.sinceMs === 0 || nowMs - newcomer.sinceMs < this.limits.firstLineMsMax) continue;
+      this.newcomers.delete(newcomer);
+      dismiss(newcomer.socket, `ERROR the first line did not arrive within ${this.limits.firstLineMsMax} ms\r\n`);
+    }
+    this.resp?.sweep(nowMs);
+  }
+}
+
+/** A last line, and the end. What still comes is not looked at. */
+function dismiss(socket: Socket, line: string): void {
+  socket.removeAllListeners("data");
+  socket.end(Buffer.from(line, "latin1"));
+  socket.resume();
+  setTimeout(() => socket.destroy(), 1000).unref();
+}

@@ -1,0 +1,44 @@
+/** CONFIG GET: what clients and benchmarks ask a Redis about, answered as it is here. */
+import { type Arguments, type RespWriter, unknownSubcommand, wrongArity } from "../codec/resp/index.js";
+import { Glob } from "../kv/glob.js";
+import { COMMAND_LIMITS } from "../kv/limits.js";
+import type { RespConnection } from "./resp-connection.js";
+
+export function answerConfig(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  if (request.is(1, "GET")) {
+    if (request.count < 3) writer.error(wrongArity("config|get"));
+    else writeMatching(connection, request, writer);
+  } else if (request.is(1, "SET") || request.is(1, "REWRITE") || request.is(1, "RESETSTAT")) {
+    writer.error(`ERR CONFIG ${request.text(1).toUpperCase()} is not supported: nodes are configured when they start`);
+  } else writer.error(unknownSubcommand("config", request));
+}
+
+function writeMatching(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  const globs: Glob[] = [];
+  for (let i = 2; i < request.count; i += 1) globs.push(new Glob(request.text(i).toLowerCase()));
+  const parameters = configuration(connection).filter(([name]) => globs.some((glob) => glob.matches(name)));
+  writer.map(parameters.length);
+  for (const [name, value] of parameters) {
+    writer.bulkText(name);
+    writer.bulkText(value);
+  }
+}
+
+/** `save` is empty: there are no snapshots on a timer. The log is what Redis calls its append-only file. */
+function configuration(connection: RespConnection): [name: string, value: string][] {
+  const { facts, limits } = connection.service;
+  const logs = facts.durability !== "memory";
+  return [
+    ["save", ""],
+    ["appendonly", logs ? "yes" : "no"],
+    ["appendfsync", facts.durability === "disk" ? "always" : "no"],
+    ["bind", facts.host],
+    ["port", String(facts.port)],
+    ["databases", String(connection.service.backend.status().keyspaces.length)],
+    ["maxclients", String(limits.connectionsMax)],
+    ["maxmemory", "0"],
+    ["maxmemory-policy", "noeviction"],
+    ["proto-max-bulk-len", String(COMMAND_LIMITS.valueBytesMax)],
+    ["timeout", "0"],
+  ];
+}

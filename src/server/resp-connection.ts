@@ -1,0 +1,436 @@
+import type { Socket } from "node:net";
+import {
+  type Arguments,
+  type CommandContext,
+  type CommandSpec,
+  errorText,
+  findCommand,
+  Parsed,
+  RespParser,
+  type RespVersion,
+  type RespWriter,
+  renderError,
+  unknownCommand,
+  wrongArity,
+} from "../codec/resp/index.js";
+import { copyBytes } from "../core/bytes.js";
+import type { Session } from "../kv/backend.js";
+import type { Command } from "../kv/command.js";
+import { checkCommand } from "../kv/limits.js";
+import type { Receipt } from "../kv/receipt.js";
+import type { ReplySink, Request } from "../kv/request.js";
+import { type Result, ResultKind } from "../kv/result.js";
+import { writeReceiptAttribute } from "./resp-gamut.js";
+import { type LocalCommand, localCommand } from "./resp-local.js";
+import { type Completion, type PendingReply, Pipeline } from "./resp-pipeline.js";
+import type { RespService } from "./resp-service.js";
+import type { Transaction } from "./resp-transaction.js";
+
+/** After the last reply has left: time for the client to hang up. */
+const LINGER_MS = 1000;
+
+/**
+ * One client. Requests are submitted in the order in which they came, which is the order in which they take effect;
+ * replies leave in that order too, whatever order the answers come in. What a turn has answered is written by one call.
+ *
+ * A request that must know what became of those before it waits until the pipeline is empty, and so do the requests after
+ * one whose outcome they depend on; meanwhile nothing more is read.
+ */
+export class RespConnection implements ReplySink, CommandContext {
+  readonly watched = new Map<string, number>();
+  readonly openedMs = Date.now();
+  activeMs = this.openedMs;
+  version: RespVersion = 2;
+  name = "";
+  libraryName = "";
+  libraryVersion = "";
+  lastCommand = "";
+  transaction: Transaction | null = null;
+  /** Each reply of the store is preceded by its receipt (RESP3 only). */
+  explains = false;
+  lastReceipt: Receipt | null = null;
+  /** While a SELECT is under way: where to go back to. */
+  keyspaceBefore = "";
+
+  private readonly parser = new RespParser();
+  private readonly pipeline = new Pipeline();
+  private writer: RespWriter | null = null;
+  /** The parser's request waits for the pipeline to empty. */
+  private held = false;
+  /** Nothing is taken until the pipeline is empty. */
+  private draining = false;
+  /** The socket is not read because not all that it has brought could be taken. */
+  private paused = false;
+  private announced = false;
+  /** No more requests: a last reply is under way, or the client has sent its last. */
+  private ending = false;
+  private finished = false;
+  private closed = false;
+  /** When the beginning of the unfinished request came; 0: there is none. */
+  private partialSinceMs = 0;
+  /** Size of recent replies, the larger ones counting most: what one more request may cost. */
+  private replyBytes = 64;
+  /** Was given up for another request in its place: its answer means nothing any more. */
+  private replaced: Request | null = null;
+  private timer: NodeJS.Timeout | null = null;
+
+  constructor(
+    readonly id: number,
+    readonly socket: Socket,
+    readonly service: RespService,
+    readonly session: Session,
+  ) {}
+
+  start(received: Uint8Array): void {
+    this.socket.on("data", (chunk: Buffer) => this.received(chunk));
+    this.socket.on("drain", () => this.advance());
+    this.socket.on("end", () => this.endWhenAnswered());
+    this.socket.on("close", () => this.dispose());
+    this.received(received);
+  }
+
+  private received(chunk: Uint8Array): void {
+    if (this.ending || this.closed) return;
+    this.activeMs = Date.now();
+    this.parser.feed(chunk);
+    this.advance();
+  }
+
+  turnEnded(): void {
+    this.announced = false;
+    this.advance();
+  }
+
+  /** Does what can be done now: takes requests, writes replies, ends. */
+  private advance(): void {
+    if (this.closed) return;
+    do {
+      this.take();
+      this.flush();
+    } while (this.paused && this.mayTake());
+    if (this.ending && this.pipeline.length === 0) this.finish();
+  }
+
+  // Requests.
+
+  private take(): void {
+    while (this.mayTake()) {
+      if (!this.held) {
+        const parsed = this.parser.next();
+        if (parsed === Parsed.more) {
+          this.readOn();
+          return;
+        }
+        if (parsed === Parsed.error) {
+          this.fail(this.parser.error);
+          return;
+        }
+      }
+      this.held = false;
+      this.partialSinceMs = 0;
+      this.execute(this.parser.request);
+    }
+    this.readNoMore();
+  }
+
+  private mayTake(): boolean {
+    if (this.ending || this.closed) return false;
+    const pending = this.pipeline.length;
+    const { pendingMax, outputBytesMax } = this.service.limits;
+    if (pending === 0) {
+      this.draining = false;
+      return this.outputBytes() < outputBytesMax;
+    }
+    if (this.draining || this.held) return false;
+    return pending < pendingMax && this.outputBytes() + pending * this.replyBytes < outputBytesMax;
+  }
+
+  private outputBytes(): number {
+    return this.socket.writableLength + (this.writer === null ? 0 : this.writer.length);
+  }
+
+  private readNoMore(): void {
+    if (this.paused || this.ending) return;
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  private readOn(): void {
+    if (this.parser.partial && this.partialSinceMs === 0) this.partialSinceMs = this.activeMs;
+    if (!this.paused) return;
+    this.paused = false;
+    this.socket.resume();
+  }
+
+  private execute(request: Arguments): void {
+    const spec = findCommand(request);
+    if (spec === null) {
+      this.refuse(unknownCommand(request));
+      return;
+    }
+    if (!spec.accepts(request.count)) {
+      this.refuse(wrongArity(spec.name));
+      return;
+    }
+    this.lastCommand = spec.name;
+    const local = spec.build === null ? localCommand(spec) : null;
+    if (this.transaction !== null && local?.inTransaction !== "immediate") {
+      this.queue(this.transaction, spec, local, request);
+    } else if (local !== null) this.executeLocal(local, request);
+    else this.executeStored(spec, request);
+  }
+
+  private executeStored(spec: CommandSpec, request: Arguments): void {
+    const command = spec.build!(request, this);
+    if (typeof command === "string") {
+      this.answerError(command);
+      return;
+    }
+    const error = checkCommand(command);
+    if (error !== null) {
+      this.answerError(errorText(error));
+      return;
+    }
+    const slot = this.pipeline.push();
+    slot.spec = spec;
+    this.submitFor(slot, command);
+  }
+
+  private executeLocal(local: LocalCommand, request: Arguments): void {
+    if (this.pipeline.length > 0 && local.waits(this)) {
+      this.held = true;
+      return;
+    }
+    const writer = this.beginAnswer();
+    local.run(this, request, writer);
+    this.endAnswer(writer);
+  }
+
+  private queue(transaction: Transaction, spec: CommandSpec, local: LocalCommand | null, request: Arguments): void {
+    const { transactionCommandsMax, transactionBytesMax } = this.service.limits;
+    transaction.bytes += request.byteLength();
+    if (transaction.queue.length >= transactionCommandsMax || transaction.bytes > transactionBytesMax) {
+      this.refuse(
+        `ERR batch_too_large: a transaction may hold ${transactionCommandsMax} commands of ${transactionBytesMax} bytes`,
+      );
+      return;
+    }
+    if (local !== null) {
+      if (local.inTransaction === "refused") {
+        this.refuse(`ERR ${spec.name.toUpperCase()} is not possible inside a transaction`);
+        return;
+      }
+      transaction.queueLocal(spec, request.clone());
+    } else {
+      const command = spec.build!(request, this);
+      const error = typeof command === "string" ? null : checkCommand(command);
+      if (error !== null) {
+        this.refuse(errorText(error));
+        return;
+      }
+      if (typeof command === "string") transaction.queueError(spec, command);
+      else transaction.queueStored(spec, command);
+    }
+    const writer = this.beginAnswer();
+    writer.queued();
+    this.endAnswer(writer);
+  }
+
+  /** The command could not even be begun: a transaction that it was part of is void. */
+  private refuse(error: string): void {
+    if (this.transaction !== null) this.transaction.failed = true;
+    this.answerError(error);
+  }
+
+  /** For a local command that asks the store. Its reply is what `completion` writes. */
+  submit(command: Command, completion: Completion, transaction: Transaction | null = null): void {
+    const slot = this.pipeline.push();
+    slot.completion = completion;
+    slot.transaction = transaction;
+    this.submitFor(slot, command);
+  }
+
+  private submitFor(slot: PendingReply, command: Command): void {
+    const tag = this.pipeline.tail - 1;
+    slot.waiting = true;
+    const request = this.session.submit(command, this, tag);
+    if (slot.waiting && this.pipeline.head <= tag) slot.request = request;
+  }
+
+  /** What was sent after this must wait for its outcome. */
+  drainFirst(): void {
+    this.draining = true;
+  }
+
+  /** Once, unless the pipeline has emptied before. For the command that everything waits for: there is one at most. */
+  after(ms: number, action: () => void): void {
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (!this.closed && this.draining && this.pipeline.length > 0) action();
+    }, ms);
+  }
+
+  /** Gives the only request under way up and asks this instead. */
+  replace(command: Command): void {
+    const slot = this.pipeline.first();
+    const before = slot.request;
+    if (before === null || !slot.waiting) return;
+    slot.request = null;
+    this.replaced = before;
+    this.session.cancel(before);
+    if (slot.waiting) this.submitFor(slot, command);
+  }
+
+  // Replies.
+
+  reply(request: Request, result: Result): void {
+    if (this.closed || request === this.replaced) return;
+    const slot = this.pipeline.at(request.tag);
+    slot.waiting = false;
+    slot.request = request;
+    slot.result = result;
+    if (request.tag === this.pipeline.head) this.renderReady();
+    if (this.announced) return;
+    this.announced = true;
+    this.service.answeredTo(this);
+  }
+
+  private renderReady(): void {
+    const pipeline = this.pipeline;
+    while (pipeline.length > 0 && !pipeline.first().waiting) {
+      const writer = this.out();
+      const before = writer.length;
+      this.render(pipeline.first(), writer);
+      pipeline.shift();
+      const bytes = writer.length - before;
+      this.replyBytes = bytes > this.replyBytes ? bytes : this.replyBytes - ((this.replyBytes - bytes) >> 3);
+      if (this.outputBytes() > this.service.limits.outputBytesCut) {
+        this.socket.destroy();
+        this.dispose();
+        return;
+      }
+    }
+  }
+
+  private render(slot: PendingReply, writer: RespWriter): void {
+    if (slot.bytes !== null) {
+      writer.raw(slot.bytes);
+      return;
+    }
+    const result = slot.result!;
+    const receipt = slot.request!.receipt;
+    if (receipt !== null) {
+      this.lastReceipt = receipt;
+      if (this.explains && this.version === 3) writeReceiptAttribute(writer, receipt);
+    }
+    if (slot.completion !== null) slot.completion(this, slot, writer);
+    else if (result.kind === ResultKind.error) renderError(writer, result);
+    else slot.spec!.render!(writer, result, this);
+  }
+
+  private answerError(error: string): void {
+    const writer = this.beginAnswer();
+    writer.error(error);
+    this.endAnswer(writer);
+  }
+
+  /** For an answer that is known at once. It goes straight out unless others are due before it. */
+  private beginAnswer(): RespWriter {
+    if (this.pipeline.length === 0) return this.out();
+    const writer = this.service.takeWriter();
+    writer.version = this.version;
+    return writer;
+  }
+
+  private endAnswer(writer: RespWriter): void {
+    if (writer === this.writer) return;
+    if (writer.length > 0) this.pipeline.push().bytes = copyBytes(writer.written());
+    this.service.giveWriter(writer);
+  }
+
+  private out(): RespWriter {
+    if (this.writer === null) {
+      this.writer = this.service.takeWriter();
+      this.writer.version = this.version;
+    }
+    return this.writer;
+  }
+
+  /**
+   * Node hands the bytes to the kernel during `write` when it can. If nothing is left waiting, nobody will look at the
+   * buffer again; else it is the socket's now.
+   */
+  private flush(): void {
+    const writer = this.writer;
+    if (writer === null || this.closed) return;
+    this.writer = null;
+    if (writer.length > 0) this.socket.write(writer.written());
+    if (this.socket.writableLength === 0) this.service.giveWriter(writer);
+  }
+
+  // The end.
+
+  /** A last error, after the replies that are due before it; then the connection is closed. */
+  private fail(error: string): void {
+    this.answerError(error);
+    this.ending = true;
+  }
+
+  takeNoMore(): void {
+    this.ending = true;
+  }
+
+  /** Takes no more requests, and hangs up when all is answered. */
+  endWhenAnswered(): void {
+    this.ending = true;
+    this.advance();
+  }
+
+  private finish(): void {
+    if (this.finished) return;
+    this.finished = true;
+    this.socket.once("finish", () => setTimeout(() => this.socket.destroy(), LINGER_MS).unref());
+    this.socket.end();
+    // What still comes is dropped unread: a close with unread bytes would be a reset, and might cost the last reply.
+    this.socket.resume();
+  }
+
+  sweep(nowMs: number): void {
+    const { requestMsMax } = this.service.limits;
+    if (this.closed || this.ending || this.partialSinceMs === 0 || nowMs - this.partialSinceMs < requestMsMax) return;
+    this.fail(`ERR Protocol error: a request did not arrive whole within ${requestMsMax} ms`);
+    this.advance();
+  }
+
+  private dispose(): void {
+    if (this.closed) return;
+    this.closed = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    for (let tag = this.pipeline.head; tag < this.pipeline.tail; tag += 1) {
+      const slot = this.pipeline.at(tag);
+      if (slot.waiting && slot.request !== null) this.session.cancel(slot.request);
+    }
+    this.session.close();
+    if (this.writer !== null) this.service.giveWriter(this.writer);
+    this.writer = null;
+    this.service.closed(this);
+  }
+
+  // What commands ask.
+
+  wallMs(): number {
+    return Date.now();
+  }
+
+  scanKey(cursor: string): string | null {
+    return this.service.cursors.key(cursor);
+  }
+
+  scanCursor(key: string): string {
+    return this.service.cursors.add(key);
+  }
+
+  keyspaceCount(): number {
+    return this.service.backend.status().keyspaces.length;
+  }
+}

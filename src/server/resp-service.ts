@@ -1,0 +1,86 @@
+import { randomInt } from "node:crypto";
+import type { Socket } from "node:net";
+import { RespWriter } from "../codec/resp/index.js";
+import type { Backend } from "../kv/backend.js";
+import type { ServerLimits } from "./limits.js";
+import { RespConnection } from "./resp-connection.js";
+import { ScanCursors } from "./scan-cursors.js";
+
+/** What the node says about itself beyond the backend's status. */
+export interface NodeFacts {
+  /** Where acknowledged writes are: on disk after a sync, with the operating system, or in memory alone. */
+  readonly durability: "disk" | "os" | "memory";
+  readonly host: string;
+  readonly port: number;
+}
+
+const CURSOR_BELOW = 2 ** 48 - 1;
+const WRITERS_KEPT = 64;
+const WRITER_BYTES_KEPT = 262_144;
+
+/** What the RESP connections of a node share. */
+export class RespService {
+  readonly connections = new Map<number, RespConnection>();
+  readonly cursors: ScanCursors;
+  readonly startedMs = Date.now();
+  private nextId = 1;
+  private answered: RespConnection[] = [];
+  private answeredBefore: RespConnection[] = [];
+  private readonly writers: RespWriter[] = [];
+
+  constructor(
+    readonly backend: Backend,
+    readonly limits: ServerLimits,
+    readonly facts: NodeFacts,
+  ) {
+    this.cursors = new ScanCursors(limits.scanCursorsMax, () => randomInt(1, CURSOR_BELOW));
+    backend.afterTurn(() => this.turnEnded());
+  }
+
+  /** `received`: what the connection has sent so far. */
+  open(socket: Socket, received: Uint8Array): void {
+    const id = this.nextId;
+    this.nextId += 1;
+    const connection = new RespConnection(id, socket, this, this.backend.openSession({ name: "default" }));
+    this.connections.set(id, connection);
+    connection.start(received);
+  }
+
+  closed(connection: RespConnection): void {
+    this.connections.delete(connection.id);
+  }
+
+  /** It has replies to write when the turn ends. */
+  answeredTo(connection: RespConnection): void {
+    this.answered.push(connection);
+  }
+
+  private turnEnded(): void {
+    const answered = this.answered;
+    this.answered = this.answeredBefore;
+    for (let i = 0; i < answered.length; i += 1) answered[i].turnEnded();
+    answered.length = 0;
+    this.answeredBefore = answered;
+  }
+
+  /** Called once in a while: cuts those that have sent half a request and nothing more. */
+  sweep(nowMs: number): void {
+    for (const connection of this.connections.values()) connection.sweep(nowMs);
+  }
+
+  /** Stops taking requests; each connection ends when what it has under way is answered. */
+  drain(): void {
+    for (const connection of this.connections.values()) connection.endWhenAnswered();
+  }
+
+  /** A connection has a buffer only while it has something to write. */
+  takeWriter(): RespWriter {
+    return this.writers.pop() ?? new RespWriter();
+  }
+
+  /** Only when nobody reads its bytes any more. */
+  giveWriter(writer: RespWriter): void {
+    writer.length = 0;
+    if (this.writers.length < WRITERS_KEPT && writer.bytes.length <= WRITER_BYTES_KEPT) this.writers.push(writer);
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Planted bugs: each a promise that the protocol rests on, broken in one place. The swarm must catch every one of them;
+ * a swarm that does not is not looking.
+ */
+import type { NodeId } from "../core/machine.js";
+import type { State } from "../core/state.js";
+import { endOfTable, Table } from "../kv/tables.js";
+import { Election } from "../protocols/raft/election.js";
+import { Leader } from "../protocols/raft/leader.js";
+import { MessageKind } from "../protocols/raft/message.js";
+import type { RaftOptions } from "../protocols/raft/options.js";
+import { isVoter } from "../protocols/raft/quorum.js";
+import { Raft } from "../protocols/raft/raft.js";
+
+/** What a canary puts in the place of the sound parts. */
+export interface Canary {
+  readonly name: string;
+  /** What it breaks, and what must come of it. */
+  readonly story: string;
+  readonly makeRaft?: (options: RaftOptions, state: State) => Raft;
+}
+
+/** A vote leaves before it is durable: after a power loss its giver may vote again in the same term. */
+class UnheldVoteRaft extends Raft {
+  constructor(options: RaftOptions, state: State) {
+    super(options, state);
+    const { outbox } = this;
+    const hold = outbox.sendHeld.bind(outbox);
+    outbox.sendHeld = (peer, message) => {
+      if (message.kind === MessageKind.voteResponse) outbox.send(peer, message);
+      else hold(peer, message);
+    };
+  }
+}
+
+/** Held messages leave with their own drain: one without records of its own does not wait for the records before it. */
+class ReleaseByDrainRaft extends Raft {
+  constructor(options: RaftOptions, state: State) {
+    super(options, state);
+    const { outbox } = this;
+    const hold = outbox.sendHeld.bind(outbox);
+    outbox.sendHeld = (peer, message) => {
+      if (outbox.records.length === 0) outbox.send(peer, message);
+      else hold(peer, message);
+    };
+  }
+}
+
+/** A leader answers reads without asking whether it still leads. */
+class StaleLeader extends Leader {
+  constructor(private readonly host: Raft) {
+    super(host);
+  }
+
+  override askReadIndex(peer: NodeId, round: number): void {
+    this.host.giveReadIndex(peer, round, this.host.commitIndex);
+  }
+}
+
+class StaleLeaderRaft extends Raft {
+  protected override createLeader(): Leader {
+    return new StaleLeader(this);
+  }
+}
+
+/** A new leader answers reads before it knows what its predecessors have committed. */
+class HastyLeader extends Leader {
+  protected override mayGiveReadIndex(): boolean {
+    return true;
+  }
+}
+
+class HastyLeaderRaft extends Raft {
+  protected override createLeader(): Leader {
+    return new HastyLeader(this);
+  }
+}
+
+/** The disk's word about a replaced entry is taken for its replacement's. */
+class AbaRaft extends Raft {
+  protected override forgetPendingEntries(): void {}
+}
+
+/** A replica that has lost its memory votes as if it had promised nothing. */
+class ForgetfulElection extends Election {
+  constructor(private readonly host: Raft) {
+    super(host);
+  }
+
+  protected override mayVote(peer: NodeId): boolean {
+    return isVoter(this.host.configuration, this.host.node) && isVoter(this.host.configuration, peer);
+  }
+}
+
+class ForgetfulRaft extends Raft {
+  protected override createElection(): Election {
+    return new ForgetfulElection(this);
+  }
+}
+
+/** Snapshots arrive without the table of what was done before: a retry is done again. */
+class NoSessionsRaft extends Raft {
+  constructor(
+    options: RaftOptions,
+    private readonly ownState: State,
+  ) {
+    super(options, ownState);
+  }
+
+  override snapshotInstalled(epoch: number, position: number): void {
+    const keys: string[] = [];
+    for (const table of [Table.session, Table.sessionUse, Table.result]) {
+      this.ownState.range(table, endOfTable(table), (key) => keys.push(key) > 0);
+    }
+    for (const key of keys) this.ownState.delete(key);
+    super.snapshotInstalled(epoch, position);
+  }
+}
+
+export const CANARIES: readonly Canary[] = [
+  {
+    name: "unheld-vote",
+    story: "a vote leaves before it is durable; after a power loss its giver votes again in the same term",
+    makeRaft: (options, state) => new UnheldVoteRaft(options, state),
+  },
+  {
+    name: "release-by-drain",
+    story: "the acknowledgement of a duplicate append does not wait for the disk, because its drain has no record",
+    makeRaft: (options, state) => new ReleaseByDrainRaft(options, state),
+  },
+  {
+    name: "stale-leader-read",
+    story: "a leader answers reads without asking a majority whether it still leads",
+    makeRaft: (options, state) => new StaleLeaderRaft(options, state),
+  },
+  {
+    name: "read-index-before-own-term",
+    story: "a new leader answers reads before an entry of its own term is committed",
+    makeRaft: (options, state) => new HastyLeaderRaft(options, state),
+  },
+  {
+    name: "aba-acknowledgement",
+    story: "the disk's acknowledgement of a replaced entry counts for the entry that took its place",
+    makeRaft: (options, state) => new AbaRaft(options, state),
+  },
+  {
+    name: "recovering-replica-votes",
+    story: "a replica that has lost its memory gives votes",
+    makeRaft: (options, state) => new ForgetfulRaft(options, state),
+  },
+  {
+    name: "dedup-not-in-snapshot",
+    story: "a snapshot is installed without the table of the requests that were done",
+    makeRaft: (options, state) => new NoSessionsRaft(options, state),
+  },
+];
+
+/** The canary of that name; null for "", which is none. Throws on an unknown name. */
+export function canaryByName(name: string): Canary | null {
+  if (name === "") return null;
+  const found = CANARIES.find((canary) => canary.name === name);
+  if (found === undefined) {
+    throw new Error(`there is no canary ${name}; there are ${CANARIES.map((canary) => canary.name).join(", ")}`);
+  }
+  return found;
+}

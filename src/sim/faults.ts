@@ -1,0 +1,170 @@
+import type { NodeId } from "../core/machine.js";
+import { Random } from "../core/random.js";
+import { between } from "./chance.js";
+import type { Computer } from "./computer.js";
+import type { Fault } from "./plan.js";
+import type { World } from "./world.js";
+
+/**
+ * Does to a world what its plan says, as far as the world's promises allow it to be done: memory may be taken from fewer
+ * than half of the nodes at a time, and the next one loses its own only when the last is whole again.
+ */
+export class Nemesis {
+  /** Nodes whose memory was taken and that have not been seen whole since. */
+  private readonly amnesiac = new Set<NodeId>();
+  private readonly random: Random;
+  readonly done = new Map<string, number>();
+  private stopped = false;
+
+  constructor(private readonly world: World) {
+    this.random = new Random(world.plan.seed).fork("nemesis");
+  }
+
+  begin(): void {
+    for (const fault of this.world.plan.faults) {
+      this.world.scheduler.after(fault.atUs, () => {
+        if (!this.stopped && this.strike(fault)) this.done.set(fault.kind, (this.done.get(fault.kind) ?? 0) + 1);
+      });
+    }
+  }
+
+  /** A node that runs and is not recovering has its memory again. */
+  seenWhole(node: NodeId): void {
+    this.amnesiac.delete(node);
+  }
+
+  isAmnesiac(node: NodeId): boolean {
+    return this.amnesiac.has(node);
+  }
+
+  /** Faults end and what they did is repaired; what was lost stays lost. */
+  mend(): void {
+    this.stopped = true;
+    const { world } = this;
+    world.network.heal();
+    world.network.options = { ...world.network.options, lossPerMille: 0, duplicatePerMille: 0, slowPerMille: 0 };
+    for (const computer of world.computers) {
+      computer.resume();
+      this.setFull(computer, false);
+      computer.start();
+    }
+  }
+
+  private strike(fault: Fault): boolean {
+    const { world } = this;
+    const computer = fault.nodes.length > 0 ? world.computer(fault.nodes[0]) : null;
+    switch (fault.kind) {
+      case "kill":
+        return this.down(computer!, fault.forUs, (it) => it.kill());
+      case "power":
+        return this.down(computer!, fault.forUs, (it) => it.losePower());
+      case "blackout":
+        for (const node of fault.nodes) {
+          this.down(world.computer(node), fault.forUs + between(this.random, 0, 300_000), (it) => it.losePower());
+        }
+        return true;
+      case "stop":
+        computer!.stop();
+        this.startLater(computer!, fault.forUs + 500_000);
+        return true;
+      case "wipe":
+        return this.takeMemory(computer!, fault, (it) => this.wipe(it));
+      case "flip":
+        return this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
+      case "writeError":
+        computer!.parts.disk.failNext("sync", "EIO");
+        this.startLater(computer!, fault.forUs + 500_000);
+        return true;
+      case "full":
+        this.setFull(computer!, true);
+        world.scheduler.after(fault.forUs, () => this.setFull(computer!, false));
+        return true;
+      case "pause":
+        computer!.pause(fault.forUs);
+        return computer!.node !== null;
+      case "cut":
+      case "mute":
+        return this.cut(fault);
+      case "clog":
+        world.network.clog(fault.nodes[0], fault.nodes[1], fault.forUs);
+        return true;
+      case "storm":
+        return this.storm(fault);
+      case "clock":
+        computer!.parts.clock.jump(fault.amount);
+        return true;
+    }
+  }
+
+  private down(computer: Computer, forUs: number, how: (computer: Computer) => void): boolean {
+    const ran = computer.node !== null;
+    how(computer);
+    this.startLater(computer, forUs);
+    return ran;
+  }
+
+  private startLater(computer: Computer, forUs: number): void {
+    this.world.scheduler.after(forUs, () => {
+      if (!this.stopped) computer.start();
+    });
+  }
+
+  /** Whether one node more may lose its memory and a majority still has its own. */
+  private mayTakeMemory(node: NodeId): boolean {
+    const lost = new Set(this.amnesiac).add(node);
+    return lost.size * 2 < this.world.plan.nodes;
+  }
+
+  private takeMemory(computer: Computer, fault: Fault, how: (computer: Computer) => void): boolean {
+    if (!this.mayTakeMemory(computer.number)) return false;
+    this.amnesiac.add(computer.number);
+    return this.down(computer, fault.forUs, (it) => {
+      it.kill();
+      how(it);
+    });
+  }
+
+  private wipe({ parts }: Computer): void {
+    for (const name of parts.disk.fileNames()) parts.disk.deleteFile(name);
+    parts.store.loseFolder();
+  }
+
+  private flip({ parts }: Computer, bits: number): void {
+    for (let i = 0; i < bits; i += 1) {
+      if (this.random.chance(0.5)) parts.disk.flipBit(this.random);
+      else parts.store.flipBit();
+    }
+  }
+
+  private setFull({ parts }: Computer, full: boolean): void {
+    parts.disk.setCapacity(full ? 0 : Number.POSITIVE_INFINITY);
+    parts.store.setDiskFull(full);
+  }
+
+  private cut(fault: Fault): boolean {
+    const { network, scheduler } = this.world;
+    const inside = fault.nodes.slice(0, fault.amount);
+    const outside = fault.nodes.slice(fault.amount);
+    for (const a of inside) {
+      for (const b of outside) {
+        network.cut(a, b);
+        if (fault.kind === "cut") network.cut(b, a);
+      }
+    }
+    scheduler.after(fault.forUs, () => {
+      if (!this.stopped) network.heal();
+    });
+    return outside.length > 0;
+  }
+
+  private storm(fault: Fault): boolean {
+    const { network, scheduler } = this.world;
+    const calm = network.options;
+    const { amount } = fault;
+    network.options = { ...calm, lossPerMille: amount, duplicatePerMille: amount, slowPerMille: amount, reorder: true };
+    scheduler.after(fault.forUs, () => {
+      if (!this.stopped) network.options = calm;
+    });
+    return true;
+  }
+}

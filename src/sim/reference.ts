@@ -1,0 +1,105 @@
+import { assert } from "../core/assert.js";
+import { crc32, latin1Decode } from "../core/bytes.js";
+import { MapState } from "../core/map-state.js";
+import { type Command, getCommand } from "../kv/command.js";
+import { type Result, ResultKind } from "../kv/result.js";
+import { type ApplyObserver, Store } from "../kv/store.js";
+import { TraceHash } from "./trace-hash.js";
+
+/** Content of a key from one position on. */
+interface Change {
+  readonly position: number;
+  readonly value: string | null;
+  /** Replicated time at which it is gone; Infinity for never. */
+  readonly deadlineMs: number;
+}
+
+/**
+ * What one group has decided: the entries as they were first applied by anybody, and the state that they make. Whatever a
+ * replica applies or answers later must agree with it.
+ */
+export class Reference {
+  private readonly state = new MapState();
+  private readonly store = new Store(this.state);
+  /** Of each entry, from position 1: term and checksum. */
+  private readonly entries: string[] = [""];
+  /** Replicated time after each entry. */
+  private readonly timesMs: number[] = [0];
+  private readonly changes = new Map<string, Change[]>();
+  private readonly hashes: string[] = [""];
+  /** Entries applied by any replica, repetitions not counted. */
+  get position(): number {
+    return this.entries.length - 1;
+  }
+
+  /** One replica applies one entry. Answers what is wrong with that, or "". */
+  applied(position: number, term: number, payload: Uint8Array): string {
+    const entry = `term ${term}, ${payload.length} bytes, checksum ${crc32(payload)}`;
+    if (position <= this.position) {
+      const before = this.entries[position];
+      return before === entry ? "" : `applies at ${position} an entry of ${entry}; another replica applied one of ${before}`;
+    }
+    if (position > this.position + 1) return `applies ${position} while nobody has applied ${this.position + 1}`;
+    this.entries.push(entry);
+    this.apply(position, payload);
+    return "";
+  }
+
+  private apply(position: number, payload: Uint8Array): void {
+    const touched = new Set<string>();
+    const observer: ApplyObserver = {
+      wants: () => false,
+      applied: () => {},
+      changed: (key) => touched.add(key),
+    };
+    this.store.applyBatch(payload, observer);
+    this.timesMs.push(this.store.timeMs);
+    for (const key of touched) this.note(key, position);
+    this.hashes.push("");
+  }
+
+  private note(key: string, position: number): void {
+    const result = this.store.read(getCommand(key));
+    const value = result.kind === ResultKind.value ? latin1Decode(result.value) : null;
+    const deadlineMs = value !== null && result.deadlineMs >= 0 ? result.deadlineMs : Number.POSITIVE_INFINITY;
+    const changes = this.changes.get(key);
+    if (changes === undefined) this.changes.set(key, [{ position, value, deadlineMs }]);
+    else changes.push({ position, value, deadlineMs });
+  }
+
+  /** What a replica that has applied `position` answers to a get. */
+  valueAt(key: string, position: number): string | null {
+    assert(position <= this.position, "reference: asked about a position that nobody has applied");
+    const changes = this.changes.get(key) ?? [];
+    for (let i = changes.length - 1; i >= 0; i -= 1) {
+      const { position: at, value, deadlineMs } = changes[i];
+      if (at <= position) return deadlineMs <= this.timesMs[position] ? null : value;
+    }
+    return null;
+  }
+
+  /** A read of the newest state. */
+  read(command: Command): Result {
+    return this.store.read(command);
+  }
+
+  /** A replica's state at a position that another may have shown as well. Answers what is wrong, or "". */
+  stateSeen(position: number, hash: string): string {
+    if (position > this.position) return `has applied ${position}, which nobody was seen to apply`;
+    const own = position === this.position ? hashState(this.state) : this.hashes[position];
+    if (own === "") this.hashes[position] = hash;
+    else if (own !== hash) return `holds another state at ${position} than its entries make`;
+    return "";
+  }
+}
+
+/** Every key and value, in order. */
+export function hashState(state: { range: MapState["range"] }): string {
+  const hash = new TraceHash();
+  state.range("", "\u0100", (key, value) => {
+    hash.text(key);
+    hash.bytes(value);
+    return true;
+  });
+  return hash.digest();
+}
