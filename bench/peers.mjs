@@ -14,7 +14,9 @@ if (!existsSync(fileURLToPath(new URL("fork.js", built)))) {
   process.exit(2);
 }
 const { forkBench } = await import(new URL("fork.js", built).href);
-const { formatCount, formatCpu, formatUs, plainTable } = await import(new URL("report.js", built).href);
+const { formatCount, formatCpu, formatUs, OTHERS_SHARE_MAX, plainTable } = await import(
+  new URL("report.js", built).href
+);
 
 const options = readOptions();
 const folder = mkdtempSync(join(options.dir, "gamut-peers-"));
@@ -110,11 +112,22 @@ function chooseSystems() {
 }
 
 function printMedians(medians) {
-  const right = Array(8).fill("right");
+  const right = Array(9).fill("right");
   for (const scenario of options.scenarios) {
     const rows = medians.filter((row) => row.scenario === scenario.name);
     if (rows.length === 0) continue;
-    const head = ["", "per second", "spread", "p50", "p99", "server CPU s/1000", "server cores", "generator", "errors"];
+    const head = [
+      "",
+      "per second",
+      "spread",
+      "p50",
+      "p99",
+      "server CPU s/1000",
+      "server cores",
+      "generator",
+      "others",
+      "errors",
+    ];
     const table = plainTable(head, ["left", ...right]);
     for (const row of rows) {
       table.push([
@@ -126,6 +139,7 @@ function printMedians(medians) {
         formatCpu(row.cpuSecondsPer1000),
         row.serverCores.toFixed(2),
         `${Math.round(row.generatorShare * 100)} %${row.generatorBound ? " bound" : ""}`,
+        `${Math.round(row.othersShare * 100)} %${row.othersShare > OTHERS_SHARE_MAX ? " !" : ""}`,
         formatCount(row.errors),
       ]);
     }

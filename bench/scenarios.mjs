@@ -117,6 +117,7 @@ export function computeMedians(runs) {
       cpuSecondsPer1000: of((report) => report.server.cpuSecondsPer1000),
       serverCores: of((report) => report.server.cores),
       generatorShare: of((report) => report.generator.machineShare),
+      othersShare: of((report) => report.othersShare),
       generatorBound: group.some((run) => run.report.generator.bound),
       errors: group.reduce((sum, run) => sum + run.report.errors, 0),
       misses: group.reduce((sum, run) => sum + run.report.misses, 0),

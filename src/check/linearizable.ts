@@ -41,6 +41,17 @@ export function checkLinearizable(operations: readonly Operation[], options: Che
   return { kind: "valid", model, order: mergeOrders(orders), sentence, stats: cost.stats() };
 }
 
+/** A linearization, if the budget finds one; for those who do not ask why there is none. */
+export function findLinearization(operations: readonly Operation[], budget: Budget): Operation[] | undefined {
+  const orders: (readonly Operation[])[] = [];
+  for (const group of groupByKey(operations).values()) {
+    const found = checkZones(group) ?? search(group, new KeyModel(group), budget);
+    if (found.kind !== "valid") return undefined;
+    orders.push(found.order.map((i) => group[i]!));
+  }
+  return mergeOrders(orders);
+}
+
 function withKey(key: string, sentence: string): string {
   return `key ${JSON.stringify(key)}: ${sentence}`;
 }

@@ -3,7 +3,7 @@ import { Timeline } from "./timeline.js";
 import type { Verdict } from "./verdict.js";
 
 const CELL = 4;
-const MAX_PICTURE_ROWS = 40;
+const MAX_PICTURE_ROWS = 16;
 
 /** A verdict for people: the answer, the reason, and the witness as a small space-time picture. */
 export function renderVerdict(verdict: Verdict): string {
@@ -22,10 +22,10 @@ function headline({ kind, model }: Verdict): string {
 
 /**
  * One row an operation, in order of invocation; `|` marks its ends, and columns to the right are later. Equal lengths do not
- * mean equal times: only the order of the ends is drawn.
+ * mean equal times: only the order of the ends is drawn. Of a large witness the last operations are shown.
  */
 function picture(witness: readonly Operation[]): string[] {
-  const shown = witness.slice(0, MAX_PICTURE_ROWS);
+  const shown = witness.slice(-MAX_PICTURE_ROWS);
   const timeline = new Timeline(shown);
   const columns = timeline.events.length;
   const severalKeys = new Set(shown.map((operation) => operation.key)).size > 1;
@@ -41,7 +41,7 @@ function picture(witness: readonly Operation[]): string[] {
     const head = `  ${labels[i]![0].padEnd(widths[0]!)}  ${labels[i]![1].padEnd(widths[1]!)}`;
     return `${head}  ${bar}  ${operation.invokeTime} to ${end}${line}`;
   });
-  if (shown.length < witness.length) rows.push(`  and ${witness.length - shown.length} more`);
+  if (shown.length < witness.length) rows.unshift(`  (${witness.length - shown.length} earlier ones are not drawn)`);
   return rows;
 }
 

@@ -4,46 +4,62 @@ import type { Operation } from "./operation.js";
 const MAX_ATTEMPTS = 600;
 const kinds = new KeyModel();
 
+type IsInvalid = (operations: readonly Operation[]) => boolean;
+
 /**
  * Finds few operations that already contradict each other. An operation is never just left out, as that could make a
  * right history wrong (a read without its write). It is *relaxed*: an observer is dropped, and anything else may from
- * then on take effect at any time or never. So the rest contradicts itself whatever the relaxed ones did. Chunks
- * of halving size, then single operations until none can be relaxed (after Zeller & Hildebrandt's ddmin, 2002).
+ * then on take effect at any time or never. So the rest contradicts itself whatever the relaxed ones did. First the
+ * observers, which makes every later attempt cheaper; then the rest; each in chunks of halving size, then one by one
+ * until none can be relaxed (after Zeller & Hildebrandt's ddmin, 2002).
  *
- * Returns the operations, with those relaxed among them: they are `info`. `isInvalid` must be true of what is given.
+ * Returns the operations, with those relaxed among them. `isInvalid` must be true of what is given.
  */
-export function shrink(
-  operations: readonly Operation[],
-  isInvalid: (operations: readonly Operation[]) => boolean,
-): readonly Operation[] {
-  let current = operations;
-  let attempts = 0;
-  for (let chunk = Math.max(1, operations.length >> 1); ; chunk = Math.max(1, chunk >> 1)) {
-    let progress = false;
-    for (let start = 0; start < current.length && attempts < MAX_ATTEMPTS; ) {
-      const part = current.slice(start, start + chunk);
-      if (part.every(isRelaxed)) {
-        start += chunk;
-        continue;
-      }
-      const relaxed = relax(part);
-      const attempt = [...current.slice(0, start), ...relaxed, ...current.slice(start + chunk)];
-      attempts++;
-      if (isInvalid(attempt)) {
-        current = attempt;
+export function shrink(operations: readonly Operation[], isInvalid: IsInvalid): readonly Operation[] {
+  const shrinker = new Shrinker(operations, isInvalid);
+  shrinker.run(isObserver);
+  shrinker.run((operation) => !isObserver(operation));
+  shrinker.run(isObserver);
+  return shrinker.current;
+}
+
+class Shrinker {
+  current: readonly Operation[];
+  readonly #isInvalid: IsInvalid;
+  #attempts = 0;
+
+  constructor(operations: readonly Operation[], isInvalid: IsInvalid) {
+    this.current = operations;
+    this.#isInvalid = isInvalid;
+  }
+
+  run(mayRelax: (operation: Operation) => boolean): void {
+    const open = (): Operation[] => this.current.filter((operation) => !isRelaxed(operation) && mayRelax(operation));
+    let chunk = open().length;
+    for (let progress = true; chunk > 1 || progress; ) {
+      chunk = Math.max(1, chunk >> 1);
+      progress = false;
+      const targets = open();
+      for (let start = 0; start < targets.length; start += chunk) {
+        if (this.#attempts++ >= MAX_ATTEMPTS) return;
+        const attempt = relaxed(this.current, new Set(targets.slice(start, start + chunk)));
+        if (!this.#isInvalid(attempt)) continue;
+        this.current = attempt;
         progress = true;
-        start += relaxed.length;
-      } else {
-        start += chunk;
       }
     }
-    if (attempts >= MAX_ATTEMPTS || (chunk === 1 && !progress)) return current;
   }
 }
 
-/** What is left when nobody knows when, or whether, these took effect. */
-function relax(operations: readonly Operation[]): Operation[] {
-  return operations.filter((operation) => kinds.kindOf(operation) !== OBSERVER).map(toRelaxed);
+/** What is left when nobody knows when, or whether, some of them took effect. */
+function relaxed(operations: readonly Operation[], some: ReadonlySet<Operation>): Operation[] {
+  return operations
+    .filter((operation) => !some.has(operation) || !isObserver(operation))
+    .map((operation) => (some.has(operation) ? toRelaxed(operation) : operation));
+}
+
+function isObserver(operation: Operation): boolean {
+  return kinds.kindOf(operation) === OBSERVER;
 }
 
 function toRelaxed(operation: Operation): Operation {
@@ -58,6 +74,7 @@ function toRelaxed(operation: Operation): Operation {
   };
 }
 
-function isRelaxed(operation: Operation): boolean {
+/** Whether an operation of the result may be left out of what is shown. */
+export function isRelaxed(operation: Operation): boolean {
   return operation.status === "info" && operation.invokeTime === Number.NEGATIVE_INFINITY;
 }

@@ -1,13 +1,13 @@
 import { ANYTHING, AnyStartModel, KeyModel, type KeyState, type Model, OBSERVER, UNSEEN } from "./model.js";
 import { type Operation, showCall, showValue } from "./operation.js";
-import { shrink } from "./shrink.js";
+import { isRelaxed, shrink } from "./shrink.js";
 import { Timeline } from "./timeline.js";
 import { type Budget, type SearchResult, search } from "./wgl.js";
 
 /** For each attempt to make the witness smaller; an attempt that does not come to an end counts as a failed one. */
-const ATTEMPT_BUDGET: Budget = { maxSteps: 50_000, maxMemoEntries: 50_000 };
+const ATTEMPT_BUDGET: Budget = { maxSteps: 20_000, maxMemoEntries: 20_000 };
 /** For all attempts together: some seconds. */
-const MAX_STEPS_TOTAL = 3_000_000;
+const MAX_STEPS_TOTAL = 2_000_000;
 const MAX_STATES_NAMED = 4;
 const MAX_STATE_LENGTH = 24;
 
@@ -40,7 +40,7 @@ class WitnessFinder {
     const window = this.#cutBefore(cutBehind(this.#operations, stuckAt));
     const shrunk = shrink(window, (candidate) => this.#search(candidate).kind === "invalid");
     const originals = new Map(this.#operations.map((operation) => [operation.index, operation]));
-    const strict = shrunk.filter((operation) => operation.status === "ok");
+    const strict = shrunk.filter((operation) => !isRelaxed(operation));
     return {
       operations: strict.map((operation) => originals.get(operation.index)!),
       sentence: explain(shrunk, this.#search(shrunk), this.#since),
@@ -91,10 +91,10 @@ function cutBehind(operations: readonly Operation[], last: number): Operation[] 
   return known;
 }
 
-/** An operation of which nobody heard the outcome; as an observer it then constrains nothing. */
+/** An operation that need not have taken effect; as an observer it then constrains nothing. What it returned, if it did, stays. */
 function forgotten(operation: Operation): Operation[] {
   if (new KeyModel().kindOf(operation) === OBSERVER) return [];
-  return [{ ...operation, status: "info", output: undefined, returnTime: Number.POSITIVE_INFINITY }];
+  return [{ ...operation, status: "info", returnTime: Number.POSITIVE_INFINITY }];
 }
 
 function from(operations: readonly Operation[], timeline: Timeline, start: number): Operation[] {
@@ -114,7 +114,7 @@ function explain(operations: readonly Operation[], failed: SearchResult<KeyState
   const states = failed.stuckStates.map(showState);
   const nameable = states.length <= MAX_STATES_NAMED && states.every((state) => state.length <= MAX_STATE_LENGTH);
   const finding = nameable ? `the key could only hold ${states.join(" or ")}` : "nothing explains it";
-  const others = operations.some(({ status }) => status === "info");
+  const others = operations.some(isRelaxed);
   const freedom = [
     ...(since === undefined ? [] : [`whatever it held at ${since}`]),
     ...(others ? [`whatever ${since === undefined ? "else ran" : "else ran since"}`] : []),

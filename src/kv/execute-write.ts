@@ -14,9 +14,6 @@ import { errorResult, integerResult, Result, ResultKind } from "./result.js";
 
 /** What an execution of writes goes by, one object for all of a batch. */
 export class WriteContext {
-  /** Relative deadlines count from here; see {@link Store}. */
-  baseMs = 0;
-
   constructor(
     readonly records: Records,
     readonly limits: CommandLimits,
@@ -201,6 +198,6 @@ function newDeadlineMs(context: WriteContext, command: Command): number {
 /** In replicated ms, from 0. (To `expire` every number is a deadline: −1, relative, is a millisecond ago.) */
 function absoluteMs(context: WriteContext, command: Command): number {
   const isRelative = (command.flags & CommandFlag.deadlineRelative) !== 0;
-  const deadlineMs = isRelative ? context.baseMs + command.deadlineMs : command.deadlineMs;
+  const deadlineMs = isRelative ? context.records.baseMs + command.deadlineMs : command.deadlineMs;
   return Math.min(Math.max(deadlineMs, 0), Number.MAX_SAFE_INTEGER - 1);
 }

@@ -47,8 +47,9 @@ export class ExpiryIndex {
     if (this.earliestBoundMs > timeMs || this.earliestMs() > timeMs) return null;
     const keys: string[] = [];
     this.state.range(Table.expiry, Table.expiry + orderedInteger(timeMs + 1), (entry) => {
+      if (keys.length === limit) return false;
       keys.push(entry.slice(KEY_AT));
-      return keys.length < limit;
+      return true;
     });
     return keys;
   }

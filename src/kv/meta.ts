@@ -10,12 +10,18 @@ const META_BYTES = 1 + 5 * 8;
 export class Meta {
   /** The replicated time: never goes back. */
   timeMs = 0;
+  /**
+   * The time that relative deadlines and the use of sessions count from, while a batch is applied: the batch's proposal
+   * where that is ahead. While the replicated time catches up after a pause it runs far faster than real time, and what
+   * counted from it would be over at once. A wrong proposal makes things last too long, which loses nothing. Not saved.
+   */
+  baseMs = 0;
   /** Version of the newest write; the next one gets this plus one. Never reset, not even by a flush. */
   revision = 0;
   /** Records held, those included whose deadline has passed but which are not removed yet. */
   recordCount = 0;
   sessionCount = 0;
-  /** No session that was ever evicted had been opened after this replicated time. */
+  /** No session that was ever evicted had been opened (see `SectionWriter.begin`) after this. */
   evictedThroughMs = 0;
 
   constructor(private readonly state: State) {

@@ -27,8 +27,9 @@ export class Records {
     this.expiry = new ExpiryIndex(state);
   }
 
-  get timeMs(): number {
-    return this.meta.timeMs;
+  /** What relative deadlines count from. */
+  get baseMs(): number {
+    return this.meta.baseMs;
   }
 
   /** Version of the newest write. */

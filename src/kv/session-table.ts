@@ -8,7 +8,7 @@ import { decodeResult, encodeResult } from "./result-codec.js";
 import { endOfTable, ORDERED_INTEGER_CHARS, orderedInteger, parseOrderedInteger, Table } from "./tables.js";
 
 const SESSION_VERSION = 1;
-const SESSION_BYTES = 1 + 4 * 8;
+const SESSION_BYTES = 1 + 5 * 8;
 const END_OF_USES = endOfTable(Table.sessionUse);
 const CLIENT_AT = Table.sessionUse.length + ORDERED_INTEGER_CHARS;
 /** The last use is noted to within this, so that a busy session is not moved in its index with each section. */
@@ -33,7 +33,10 @@ export class Session {
   cachedFrom = 1;
   cachedBytes = 0;
 
-  constructor(readonly client: string) {}
+  constructor(
+    readonly client: string,
+    readonly openedMs: number,
+  ) {}
 }
 
 /**
@@ -61,7 +64,7 @@ export class SessionTable {
     if (bytes.length !== SESSION_BYTES || bytes[0] !== SESSION_VERSION) {
       throw new CodecError(`a session record (version ${bytes[0]}) is not known to this build`);
     }
-    const session = new Session(client);
+    const session = new Session(client, getU53(bytes, 33));
     session.lastSequence = getU53(bytes, 1);
     session.lastUseMs = getU53(bytes, 9);
     session.cachedFrom = getU53(bytes, 17);
@@ -72,17 +75,17 @@ export class SessionTable {
 
   /**
    * Whether a client id made at `openedMs` can be new to this table. An evicted session's cannot: what looks like its first
-   * request is a late copy, done long ago.
+   * request is a late copy, done long ago. (An id as old as an evicted one may be new after all; it is refused, too.)
    */
   mayOpen(openedMs: number): boolean {
     return openedMs === 0 || openedMs > this.meta.evictedThroughMs;
   }
 
   /** Makes room if there is none. The session is in the state once it is saved. */
-  open(client: string): Session {
+  open(client: string, openedMs: number): Session {
     if (this.meta.sessionCount >= this.limits.sessionsMax) this.evictOldest(Number.POSITIVE_INFINITY);
-    const session = new Session(client);
-    session.lastUseMs = this.meta.timeMs;
+    const session = new Session(client, openedMs);
+    session.lastUseMs = this.meta.baseMs;
     this.oldestUseMs = Math.min(this.oldestUseMs, session.lastUseMs);
     this.sessions.set(client, session);
     this.state.put(useKey(session), EMPTY_BYTES);
@@ -92,9 +95,9 @@ export class SessionTable {
 
   /** Notes the use, bounds what is cached, and writes the session back. */
   save(session: Session): void {
-    if (this.meta.timeMs - session.lastUseMs >= USE_GRANULARITY_MS) {
+    if (this.meta.baseMs - session.lastUseMs >= USE_GRANULARITY_MS) {
       this.state.delete(useKey(session));
-      session.lastUseMs = this.meta.timeMs;
+      session.lastUseMs = this.meta.baseMs;
       this.state.put(useKey(session), EMPTY_BYTES);
     }
     this.forget(session, session.lastSequence - this.limits.cachedResultsMax);
@@ -104,6 +107,7 @@ export class SessionTable {
     putU53(bytes, 9, session.lastUseMs);
     putU53(bytes, 17, session.cachedFrom);
     putU53(bytes, 25, session.cachedBytes);
+    putU53(bytes, 33, session.openedMs);
     this.state.put(Table.session + session.client, bytes);
   }
 
@@ -168,7 +172,7 @@ export class SessionTable {
     this.state.delete(Table.session + client);
     this.sessions.delete(client);
     this.meta.sessionCount -= 1;
-    this.meta.evictedThroughMs = Math.max(this.meta.evictedThroughMs, session.lastUseMs);
+    this.meta.evictedThroughMs = Math.max(this.meta.evictedThroughMs, session.openedMs);
     return true;
   }
 }

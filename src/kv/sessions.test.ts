@@ -87,10 +87,10 @@ test("what is kept is bounded in number and bytes, the newest last", () => {
   expect(kept.indexOf(true)).toBe(7);
   expect(kept.lastIndexOf(false)).toBe(6);
 
-  const big = setCommand("big", latin1Encode("x".repeat(150)));
+  const big = setCommand("big", latin1Encode("x".repeat(170)));
   driver.applySection(section([big, getCommand("big")], { firstSequence: 11, flags: KEEP }));
   expect([10, 11, 12].map((sequence) => driver.store.cachedResult(CLIENT, sequence) !== null)).toEqual([
-    false, // pushed out by the 170 bytes of 12
+    false, // pushed out by the bytes of 12
     true,
     true,
   ]);
@@ -112,7 +112,7 @@ test("duplicated and reordered sections of several clients: each increment count
   for (let seed = 1; seed <= 30; seed += 1) {
     const random = new Random(seed);
     const { driver } = driverWith();
-    const clients = Array.from({ length: 4 }, (_, i) => `client-${seed % 10}-${i}-abcdef`);
+    const clients = Array.from({ length: 4 }, (_, i) => `client-${seed % 10}-${i}-abcde`);
     const sent: { client: string; bytes: Uint8Array; first: number; count: number }[] = [];
     for (const client of clients) {
       let first = 1;
@@ -222,4 +222,16 @@ test("the late copy of an evicted session's first request is not done again", ()
   expect(counter(driver)).toBe(2);
   // A session that is really new is let in.
   expect(answers(driver.applySection(section(increments(1), { client: "c".repeat(16), openedMs: 20_001 })))).toEqual(["3"]);
+});
+
+test("sessions outlive the catching up of the replicated time after a long pause", () => {
+  const { driver } = driverWith();
+  driver.applySection(section(increments(1)));
+  const weekLater = 1_000 + 7 * 86_400_000;
+  driver.timeMs = weekLater;
+  driver.applySection(section(increments(1), { client: OTHER_CLIENT }));
+  for (let i = 0; i < 2_000 && driver.store.timeMs < weekLater; i += 1) driver.advance(weekLater);
+  expect(driver.store.timeMs).toBe(weekLater);
+  expect(driver.store.lastSequence(CLIENT)).toBe(0);
+  expect(driver.store.lastSequence(OTHER_CLIENT)).toBe(1);
 });

@@ -121,9 +121,7 @@ export class Store {
     const beforeMs = this.meta.timeMs;
     const boundMs = beforeMs === 0 ? proposedMs : beforeMs + this.limits.timeJumpMsMax;
     this.meta.timeMs = Math.max(beforeMs, Math.min(proposedMs, boundMs));
-    // While the time catches up, it runs far ahead of real time: a relative deadline counted from it would be over at
-    // once. From the proposal it is right, or (if the proposal is wrong) too late, which loses nothing.
-    this.context.baseMs = Math.max(this.meta.timeMs, proposedMs);
+    this.meta.baseMs = Math.max(this.meta.timeMs, proposedMs);
   }
 
   private applySection(batch: Uint8Array, header: SectionHeader, observer: ApplyObserver): void {
@@ -144,7 +142,7 @@ export class Store {
     const session = this.sessions.find(header.client);
     if (session !== null) return header.firstSequence > session.lastSequence + 1 ? null : session;
     if (header.firstSequence !== 1 || !this.sessions.mayOpen(header.openedMs)) return null;
-    return this.sessions.open(header.client);
+    return this.sessions.open(header.client, header.openedMs);
   }
 
   private executeSection(batch: Uint8Array, header: SectionHeader, session: Session, results: Result[] | null): void {

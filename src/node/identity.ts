@@ -19,9 +19,13 @@ export class Identity {
     readonly damage: string,
     /** "" until the catalog has told. */
     readonly clusterId: string,
+    /** The lives of the other members that were known to be new when this node became part of the cluster. */
+    readonly founders: ReadonlyMap<NodeId, Incarnation> = new Map(),
   ) {}
 
-  with(changes: Partial<Pick<Identity, "incarnation" | "formed" | "recovering" | "damage" | "clusterId">>): Identity {
+  with(
+    changes: Partial<Pick<Identity, "incarnation" | "formed" | "recovering" | "damage" | "clusterId" | "founders">>,
+  ): Identity {
     return new Identity(
       this.node,
       changes.incarnation ?? this.incarnation,
@@ -29,6 +33,7 @@ export class Identity {
       changes.recovering ?? this.recovering,
       changes.damage ?? this.damage,
       changes.clusterId ?? this.clusterId,
+      changes.founders ?? this.founders,
     );
   }
 
@@ -41,6 +46,11 @@ export class Identity {
     writer.u8((this.formed ? 1 : 0) | (this.recovering ? 2 : 0));
     writer.latin1(this.damage.slice(0, 1_000));
     writer.latin1(this.clusterId);
+    writer.u16(this.founders.size);
+    for (const [node, incarnation] of this.founders) {
+      writer.u16(node);
+      writer.u53(incarnation);
+    }
     writer.u32(crc32(writer.written()));
     return writer.copy();
   }
@@ -59,7 +69,13 @@ export class Identity {
     const flags = reader.u8();
     const damage = reader.latin1();
     const clusterId = reader.latin1();
+    const founders = new Map<NodeId, Incarnation>();
+    const count = reader.u16();
+    for (let i = 0; i < count; i += 1) {
+      const founder = reader.u16();
+      founders.set(founder, reader.u53());
+    }
     if (reader.u32() !== crc32(body)) throw new CodecError("the identity file's checksum is wrong");
-    return new Identity(node, incarnation, (flags & 1) !== 0, (flags & 2) !== 0, damage, clusterId);
+    return new Identity(node, incarnation, (flags & 1) !== 0, (flags & 2) !== 0, damage, clusterId, founders);
   }
 }

@@ -150,15 +150,17 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   private form(): void {
     const others = [...this.voters, ...this.learners].filter((node) => node !== this.nodeId);
-    this.forming = new Forming(others, this.ports.entropy.u48(), this, (outcome) => {
+    const nonce = this.ports.entropy.u48();
+    this.forming = new Forming(others, this.identity.incarnation, nonce, this, (outcome) => {
       if (this.forming === null) return;
+      const { founders } = this.forming;
       this.forming = null;
       if (outcome === "recovering") {
         this.events.notice(
           "the cluster exists already and this folder is empty: this replica is rebuilt from its peers",
         );
       }
-      this.saveIdentity(this.identity.with({ formed: true, recovering: outcome === "recovering" }), () =>
+      this.saveIdentity(this.identity.with({ formed: true, recovering: outcome === "recovering", founders }), () =>
         this.openGroup(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering),
       );
     });
@@ -512,10 +514,10 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   // Peers (NetListener, NodeContext)
 
   frameReceived(peer: NodeId, _incarnation: Incarnation, frame: Uint8Array): void {
-    if (this.state === "stopped") return;
+    if (this.state !== "running" && this.state !== "stopping") return;
     try {
       readFrame(frame, (group, kind, part) => {
-        if (kind === PartKind.formingQuestion) answerFormingQuestion(peer, part, this.identity?.formed === true, this);
+        if (kind === PartKind.formingQuestion) answerFormingQuestion(peer, part, this.identity, this);
         else if (kind === PartKind.formingAnswer) this.forming?.takeAnswer(peer, part);
         else this.groups.get(group)?.take(peer, kind, part);
       });

@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { open, type RootDatabase } from "lmdb";
 import { DiskError, type DiskErrorCode } from "../node/ports.js";
 
@@ -48,7 +49,7 @@ interface RangeOptions<Key> extends ReadOptions {
 }
 
 export interface EnvironmentOptions {
-  /** Upper limit of the file. Only address space is taken; past it commits fail with ENOSPC. */
+  /** Address space for the file: no memory, no disk. LMDB would have to move its map when the file outgrew it. */
   readonly mapBytes: number;
   readonly groupsMax: number;
   readonly readOnly: boolean;
@@ -111,6 +112,17 @@ const CODES: Readonly<Record<number, DiskErrorCode>> = {
   13: "EACCES",
   28: "ENOSPC",
 };
+
+/** A disk with less than this free is full to a transaction. */
+const FREE_BYTES_MIN = 4 * 1024 * 1024;
+
+/** Why a transaction failed. LMDB calls a write that a full disk cut short EIO: the free space tells the two apart. */
+export function commitErrorOf(error: unknown, folder: string, context: string): DiskError {
+  const found = diskErrorOf(error, context);
+  if (found.code !== "EIO") return found;
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < FREE_BYTES_MIN ? new DiskError("ENOSPC", `${context}: no space left on the disk`) : found;
+}
 
 export function diskErrorOf(error: unknown, context: string): DiskError {
   if (error instanceof DiskError) return error;

@@ -7,8 +7,8 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { RootDatabase } from "lmdb";
 import { assert } from "../core/assert.js";
 import {
+  commitErrorOf,
   DROPPED,
-  diskErrorOf,
   GROUPS_DATABASE,
   type LmdbDatabase,
   openBinaryDatabase,
@@ -101,7 +101,8 @@ function main(): void {
     try {
       writer.run(job);
     } catch (error) {
-      const { code, message } = diskErrorOf(error, `state of ${job.kind === "close" ? folder : `group ${job.group}`}`);
+      const context = `cannot write the state of ${job.kind === "close" ? folder : `group ${job.group}`}`;
+      const { code, message } = commitErrorOf(error, folder, context);
       answer = { error: { code, message } };
     }
     if (job.kind !== "close") {

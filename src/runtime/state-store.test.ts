@@ -1,12 +1,9 @@
 import "./fast-bytes.js";
 import { bufferedStateSuite } from "../node/testing/buffered-state-suite.js";
 import { storeSuite } from "../node/testing/store-suite.js";
-import { LmdbStoreWorld } from "./testing/lmdb-store-world.js";
+import { LmdbStoreWorld, tightWorld } from "./testing/lmdb-store-world.js";
 
-const options = {
-  makeWorld: async () => new LmdbStoreWorld(),
-  makeTightWorld: async () => new LmdbStoreWorld({ mapBytes: 2 ** 21 }),
-};
+const options = { makeWorld: () => LmdbStoreWorld.make(), makeTightWorld: tightWorld() };
 
 storeSuite("LmdbStateStore", options);
 bufferedStateSuite("LmdbStateStore", options);

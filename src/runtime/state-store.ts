@@ -18,12 +18,12 @@ import { type GroupReads, LmdbGroupStore, type Sides } from "./state-store-group
 import { StateStoreQueue } from "./state-store-queue.js";
 
 export interface StateStoreOptions {
-  /** Upper limit of the file, in bytes; past it commits fail with ENOSPC. Takes address space, not memory. */
+  /** Address space for the file, in bytes: no memory, no disk. To be larger than the state will ever be. */
   readonly mapBytes?: number;
   readonly groupsMax?: number;
 }
 
-const DEFAULTS: EnvironmentOptions = { mapBytes: 2 ** 36, groupsMax: 256, readOnly: false };
+const DEFAULTS: EnvironmentOptions = { mapBytes: 2 ** 38, groupsMax: 256, readOnly: false };
 
 /** The states of a node's groups in one LMDB environment. This thread reads; a worker thread writes. */
 export class LmdbStateStore implements StateStore, GroupReads {

@@ -46,7 +46,7 @@ export class ClientListener {
   private sweeper: NodeJS.Timeout | null = null;
   private resp: RespService | null = null;
 
-  private constructor(private readonly options: ListenerOptions) {
+  private constructor(options: ListenerOptions) {
     this.limits = { ...SERVER_LIMITS, ...options.limits };
     // A client that has sent its last request still hears the answers.
     this.server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>

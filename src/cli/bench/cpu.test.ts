@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseStatTicks, readProcessCpuSeconds } from "./cpu.js";
+import { parseStatTicks, readMachineCpuSeconds, readProcessCpuSeconds } from "./cpu.js";
 
 describe("CPU times", () => {
   it("adds user and system time of a process and its ended children, whatever its name is", () => {
@@ -14,6 +14,13 @@ describe("CPU times", () => {
     while (performance.now() < until);
     const { user, system } = process.cpuUsage();
     expect(Math.abs(readProcessCpuSeconds(process.pid) - (user + system) / 1e6)).toBeLessThan(0.1);
+  });
+
+  it.skipIf(process.platform !== "linux")("sees this process' work in the machine's", () => {
+    const before = readMachineCpuSeconds()!;
+    const until = performance.now() + 300;
+    while (performance.now() < until);
+    expect(readMachineCpuSeconds()! - before).toBeGreaterThan(0.15);
   });
 
   it("names a process that is not there", () => {

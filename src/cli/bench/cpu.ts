@@ -42,16 +42,38 @@ export function parseStatTicks(stat: string): number {
   return ticks;
 }
 
+/**
+ * CPU seconds that all processes of the machine have used, and what a hypervisor took away; null without /proc.
+ * Interrupts are left out: they belong to no process, so they would look like somebody else's work.
+ */
+export function readMachineCpuSeconds(): number | null {
+  try {
+    const [user, nice, system, , , , , steal] = readFileSync("/proc/stat", "latin1")
+      .split(/\s+/, 9)
+      .slice(1)
+      .map(Number);
+    return (user! + nice! + system! + (steal ?? 0)) / readTicksPerSecond();
+  } catch {
+    return null;
+  }
+}
+
 export interface CpuSample {
   /** CPU seconds of this process. */
   readonly own: number;
   /** CPU seconds of each server, in the order of the pids. */
   readonly servers: readonly number[];
+  /** CPU seconds of all processes; null where it cannot be known. */
+  readonly machine: number | null;
 }
 
 export function sampleCpu(pids: readonly number[]): CpuSample {
   const { user, system } = process.cpuUsage();
-  return { own: (user + system) / 1_000_000, servers: pids.map(readProcessCpuSeconds) };
+  return {
+    own: (user + system) / 1_000_000,
+    servers: pids.map(readProcessCpuSeconds),
+    machine: readMachineCpuSeconds(),
+  };
 }
 
 export function countCores(): number {

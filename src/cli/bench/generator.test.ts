@@ -186,6 +186,8 @@ describe.skipIf(noRedis !== null)(`against redis-server${noRedis === null ? "" :
     expect(primary!.cpuSeconds).toBeLessThan(2);
     expect(report.server!.cpuSecondsPer1000).toBeCloseTo((report.server!.cpuSeconds / report.operations) * 1000, 9);
     expect(report.generator.cpuSeconds).toBeGreaterThan(0.01);
+    expect(report.othersShare).toBeGreaterThanOrEqual(0);
+    expect(report.othersShare).toBeLessThan(1);
   });
 
   it("ends after the number of requests that was asked for", async () => {

@@ -157,6 +157,7 @@ function makeReport(
     connectionsLost: recorder.connectionsLost,
     generator: generatorCpu(after.own - before.own, seconds, countCores()),
     server: options.pids.length === 0 ? null : serverCpu(options.pids, before, after, seconds, recorder.operations),
+    othersShare: options.pids.length === 0 ? null : othersShare(before, after, seconds),
   };
 }
 
@@ -171,6 +172,14 @@ function serverCpu(
   const cpuSeconds = processes.reduce((sum, process) => sum + process.cpuSeconds, 0);
   const cpuSecondsPer1000 = operations === 0 ? null : (cpuSeconds / operations) * 1000;
   return { cpuSeconds, cores: cpuSeconds / seconds, cpuSecondsPer1000, processes };
+}
+
+function othersShare(before: CpuSample, after: CpuSample, seconds: number): number | null {
+  if (before.machine === null || after.machine === null) return null;
+  let others = after.machine - before.machine - (after.own - before.own);
+  for (const [i, cpuSeconds] of after.servers.entries()) others -= cpuSeconds - before.servers[i]!;
+  // The clocks of /proc tick every 10 ms, so that a quiet machine may come out a little below nothing.
+  return Math.max(0, others / (seconds * countCores()));
 }
 
 /** What a forked generator answers to the options that it was sent. */

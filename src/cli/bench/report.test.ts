@@ -19,6 +19,7 @@ function report(changes: Partial<BenchReport>): BenchReport {
     connectionsLost: 0,
     generator: generatorCpu(1, 2, 2),
     server: { cpuSeconds: 3, cores: 1.5, cpuSecondsPer1000: 0.0015, processes: [] },
+    othersShare: 0.02,
     ...changes,
   };
 }
@@ -32,14 +33,18 @@ describe("report", () => {
     expect(text).toContain("latency from the actual send");
     expect(text).toContain("these latencies are raw");
     expect(text).not.toContain("generator-bound");
+    expect(text).not.toContain("disturbed");
   });
 
   it("does not let errors, misses and a busy generator be overlooked", () => {
     const errorReasons = [{ reason: "READONLY", count: 7 }];
-    const text = renderReport(report({ errors: 7, errorReasons, misses: 9, generator: generatorCpu(1.95, 2, 2) }));
+    const text = renderReport(
+      report({ errors: 7, errorReasons, misses: 9, generator: generatorCpu(1.95, 2, 2), othersShare: 0.3 }),
+    );
     expect(text).toContain("error x7: READONLY");
     expect(text).toContain("9 reads found no value");
     expect(text).toContain("generator-bound");
+    expect(text).toContain("other processes took 30 %");
   });
 
   it("flags a generator above half of the machine, or out of its one core", () => {

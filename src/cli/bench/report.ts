@@ -8,6 +8,9 @@ import type { ErrorCount } from "./recorder.js";
 export const GENERATOR_CORES_MAX = 0.95;
 export const GENERATOR_MACHINE_SHARE_MAX = 0.5;
 
+/** Above this share of the machine other processes disturb a run. */
+export const OTHERS_SHARE_MAX = 0.1;
+
 export interface LatencySummary {
   readonly count: number;
   readonly mean: number;
@@ -59,6 +62,8 @@ export interface BenchReport {
   readonly generator: GeneratorCpu;
   /** null when no pids were given. */
   readonly server: ServerCpu | null;
+  /** Share of the machine's CPU time that went to neither generator nor servers; null when no pids were given. */
+  readonly othersShare: number | null;
 }
 
 export function summarize(histogram: Histogram): LatencySummary {
@@ -119,6 +124,9 @@ function remarks(report: BenchReport): string[] {
   if (report.connectionsLost > 0) lines.push(`${report.connectionsLost} connections were lost`);
   if (report.generator.bound) {
     lines.push("generator-bound: the generator used up its core, so the server may be faster than this");
+  }
+  if (report.othersShare !== null && report.othersShare > OTHERS_SHARE_MAX) {
+    lines.push(`disturbed: other processes took ${Math.round(report.othersShare * 100)} % of the machine's CPU time`);
   }
   if (report.loop === "closed") {
     lines.push(

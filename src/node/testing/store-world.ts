@@ -12,8 +12,18 @@ export interface StoreWorld {
 
 export interface StoreSuiteOptions {
   readonly makeWorld: () => Promise<StoreWorld>;
-  /** A world whose disk can be full. */
-  readonly makeTightWorld: () => Promise<StoreWorld>;
+  /** A world whose disk can be full, or why there is none here. */
+  readonly makeTightWorld: (() => Promise<StoreWorld>) | string;
+}
+
+/** Name of a test that needs a tight world, with the reason when it is skipped. */
+export function tightTest(options: StoreSuiteOptions, name: string): string {
+  return typeof options.makeTightWorld === "string" ? `${name} (${options.makeTightWorld})` : name;
+}
+
+export async function makeTightWorld(options: StoreSuiteOptions): Promise<StoreWorld> {
+  if (typeof options.makeTightWorld === "string") throw new Error(options.makeTightWorld);
+  return options.makeTightWorld();
 }
 
 /** Waits for a callback of a port; a {@link DiskError} is thrown. */

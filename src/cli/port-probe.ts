@@ -1,0 +1,79 @@
+/** Finds out before a start whether a port is free, and if not, who has it. */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createServer } from "node:net";
+
+/** Null when the port can be listened on, else what is wrong and what to do. `setting` names where it was chosen. */
+export function portInUse(host: string, port: number, setting: string): Promise<string | null> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => done(portProblem(error, host, port, setting)));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => done(null)));
+  });
+}
+
+function portProblem(error: NodeJS.ErrnoException, host: string, port: number, setting: string): string {
+  switch (error.code) {
+    case "EADDRINUSE": {
+      const owner = processListeningOn(port);
+      const who = owner === null ? "" : ` by process ${owner.pid} (${owner.command})`;
+      const stop = owner === null ? "stop the process that listens there" : `stop it (kill ${owner.pid})`;
+      return `port ${port} on ${host} is in use${who}: ${stop}, or choose another with ${setting}`;
+    }
+    case "EACCES":
+      return `port ${port} on ${host} needs privileges: choose one above 1023 with ${setting}`;
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return `this machine has no address ${host}: choose one that it has, e.g. 127.0.0.1`;
+    default:
+      return `port ${port} on ${host} cannot be used: ${error.message}`;
+  }
+}
+
+export interface PortOwner {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** From /proc, so on Linux only, and of this user's processes only; else null. */
+export function processListeningOn(port: number): PortOwner | null {
+  try {
+    const inodes = new Set([...listeningInodes("/proc/net/tcp", port), ...listeningInodes("/proc/net/tcp6", port)]);
+    return inodes.size === 0 ? null : ownerOf(inodes);
+  } catch {
+    return null;
+  }
+}
+
+/** State 0A is LISTEN; the local address ends in the port, in hexadecimal. */
+function listeningInodes(table: string, port: number): string[] {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const inodes: string[] = [];
+  for (const line of readFileSync(table, "utf8").split("\n").slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    if (fields.length > 9 && fields[1].endsWith(suffix) && fields[3] === "0A") inodes.push(`socket:[${fields[9]}]`);
+  }
+  return inodes;
+}
+
+function ownerOf(inodes: ReadonlySet<string>): PortOwner | null {
+  for (const pid of readdirSync("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    try {
+      const folder = `/proc/${pid}/fd`;
+      if (!readdirSync(folder).some((fd) => inodes.has(linkOrEmpty(`${folder}/${fd}`)))) continue;
+      const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").slice(0, 3).join(" ").trim();
+      return { pid: Number(pid), command: command.slice(0, 120) };
+    } catch {
+      // Another user's, or gone meanwhile.
+    }
+  }
+  return null;
+}
+
+function linkOrEmpty(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}

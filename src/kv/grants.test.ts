@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { KvError } from "./errors.js";
+import { findGrant, GRANTS, renderGrants } from "./grants.js";
+import { LEVEL_NAMES, Level } from "./level.js";
+
+test("raft grants linearizable and sequential", () => {
+  for (const level of [Level.linearizable, Level.sequential]) {
+    expect(findGrant("raft", {}, level)).toMatchObject({ protocol: "raft", level });
+  }
+});
+
+test("a level that is not granted is refused with what would grant it", () => {
+  const refused = (protocol: string, level: Level): KvError => findGrant(protocol, {}, level) as KvError;
+  expect(refused("raft", Level.causal).code).toBe("level_unsupported");
+  expect(refused("raft", Level.causal).definite).toBe(true);
+  expect(refused("raft", Level.causal).message).toBe(
+    "this keyspace's protocol (raft) does not grant the level causal; " +
+      "ask for linearizable or sequential, which includes it",
+  );
+  expect(refused("raft", Level.bounded).message).toContain("ask for linearizable, which includes it");
+  expect(refused("gossip", Level.linearizable).message).toContain("a keyspace of protocol raft grants it");
+  expect(refused("gossip", Level.eventual).message).toContain("no protocol of this build does");
+});
+
+test("no row includes a level stronger than itself, and none stands twice", () => {
+  const seen = new Set<string>();
+  for (const grant of GRANTS) {
+    for (const level of grant.includes) expect(level).toBeGreaterThan(grant.level);
+    const name = `${grant.protocol} ${grant.level} ${grant.condition}`;
+    expect(seen.has(name)).toBe(false);
+    seen.add(name);
+  }
+});
+
+test("the table as Markdown has a line for each row and as many cells as its head", () => {
+  const lines = renderGrants().trimEnd().split("\n");
+  expect(lines).toHaveLength(2 + GRANTS.length);
+  for (const line of lines) expect(line.split("|")).toHaveLength(lines[0].split("|").length);
+  for (const [i, grant] of GRANTS.entries()) {
+    expect(lines[2 + i]).toContain(`| ${grant.protocol} | ${LEVEL_NAMES[grant.level]} |`);
+  }
+});

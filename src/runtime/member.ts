@@ -1,0 +1,190 @@
+/** One member of a cluster in this process: the ports on a data folder and the peer port, and the node on top of them. */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { GamutNode, type NodeHooks } from "../node/node.js";
+import type { NodeOptions } from "../node/options.js";
+import type { DiskError } from "../node/ports.js";
+import { RuntimeClock } from "./clock.js";
+import { FileDisk } from "./disk.js";
+import { RuntimeEntropy } from "./entropy.js";
+import type { Logger } from "./log.js";
+import { TcpNet } from "./net.js";
+import type { PeerAddress } from "./net-options.js";
+import { LmdbStateStore } from "./state-store.js";
+import { verifyStateInChild } from "./verify-state.js";
+
+/** A start waits so long for the check of the state; after that it goes on beside the node, which does not lead until then. */
+const VERIFY_WAIT_MS = 2_500;
+
+export interface MemberOptions {
+  readonly node: NodeOptions;
+  readonly clusterName: string;
+  readonly folder: string;
+  readonly listenHost: string;
+  readonly peerPort: number;
+  readonly peers: readonly PeerAddress[];
+  readonly logger: Logger;
+  /** The node has stopped by itself. `rebuild`: starting again repairs it. */
+  readonly onFatal: (reason: string, rebuild: boolean) => void;
+  readonly hooks?: NodeHooks;
+}
+
+/** Ports, node and folder of one member. */
+export class Member {
+  private constructor(
+    readonly node: GamutNode,
+    readonly net: TcpNet,
+    private readonly clock: RuntimeClock,
+    private readonly disk: FileDisk,
+    private readonly store: LmdbStateStore,
+    private readonly lock: string,
+  ) {}
+
+  /** Rejects with the reason why this member cannot run. */
+  static async start(options: MemberOptions): Promise<Member> {
+    const { folder, logger } = options;
+    mkdirSync(folder, { recursive: true });
+    const lock = takeFolder(folder);
+    try {
+      return await Member.open(options, lock);
+    } catch (error) {
+      rmSync(lock, { force: true });
+      logger.debug("start failed", { problem: (error as Error).message });
+      throw error;
+    }
+  }
+
+  private static async open(options: MemberOptions, lock: string): Promise<Member> {
+    const { folder, logger } = options;
+    const stateFolder = join(folder, "state");
+    const check = existsSync(stateFolder) ? await verify(stateFolder, logger) : NOTHING_TO_CHECK;
+    const store = openStore(stateFolder, logger);
+    const disk = FileDisk.open(join(folder, "log"));
+    const clock = new RuntimeClock();
+    const entropy = new RuntimeEntropy();
+    const net = new TcpNet({
+      node: options.node.node,
+      clusterName: options.clusterName,
+      clusterId: "",
+      incarnation: 0,
+      host: options.listenHost,
+      port: options.peerPort,
+      entropy,
+      logger,
+    });
+    const node = new GamutNode(
+      options.node,
+      { clock, entropy, net, disk, store },
+      {
+        identityChanged: (identity) => net.updateIdentity(identity),
+        notice: (message) => logger.warn(message),
+        fatal: options.onFatal,
+      },
+      options.hooks,
+    );
+    await new Promise<void>((resolve, reject) => {
+      node.start((problem) => (problem === null ? resolve() : reject(new Error(problem))));
+    });
+    net.setPeers(options.peers);
+    await new Promise<void>((resolve, reject) => {
+      net.start(node, (problem) => (problem === null ? resolve() : reject(new Error(problem))));
+    });
+    if (check.goesOn !== null) {
+      node.mayLead(false);
+      void check.goesOn.then((damage) => {
+        if (damage === "") node.mayLead(true);
+        else options.onFatal(damage, true);
+      });
+    }
+    clock.start(() => node.turn(), options.node.tickMs);
+    return new Member(node, net, clock, disk, store, lock);
+  }
+
+  /** Hands leadership over, writes a checkpoint, closes everything. */
+  async stop(): Promise<void> {
+    await new Promise<void>((resolve) => this.node.stop(resolve));
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    this.clock.stop();
+    await new Promise<void>((resolve) => this.net.close(resolve));
+    await new Promise<DiskError | null>((resolve) => this.store.close(resolve));
+    this.disk.close();
+    rmSync(this.lock, { force: true });
+  }
+}
+
+/** One process a folder. Answers the lock's path. */
+function takeFolder(folder: string): string {
+  const lock = join(folder, "pid");
+  if (existsSync(lock)) {
+    const pid = Number(readFileSync(lock, "utf8"));
+    if (pid !== process.pid && isGamut(pid)) {
+      throw new Error(`the data folder ${folder} is in use by process ${pid}: stop it first, or choose another folder`);
+    }
+  }
+  writeFileSync(lock, String(process.pid));
+  return lock;
+}
+
+/** Whether that process lives and is one of ours: after a crash its number may be somebody else's. */
+function isGamut(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gamut");
+  } catch {
+    return true;
+  }
+}
+
+interface StateCheck {
+  /** Null when the check is done; else it tells the damage later, "" for none. */
+  readonly goesOn: Promise<string> | null;
+}
+
+const NOTHING_TO_CHECK: StateCheck = { goesOn: null };
+
+async function verify(stateFolder: string, logger: Logger): Promise<StateCheck> {
+  let settled: string | null = null;
+  const outcome = new Promise<string>((resolve) => {
+    verifyStateInChild(stateFolder, {}, (verdict) => {
+      if (verdict.outcome === "unknown") logger.warn("the state could not be checked", { reason: verdict.reason });
+      settled = verdict.outcome === "damaged" ? verdict.reason : "";
+      resolve(settled);
+    });
+  });
+  const timeout = new Promise<void>((resolve) => setTimeout(resolve, VERIFY_WAIT_MS));
+  await Promise.race([outcome, timeout]);
+  if (settled === null) {
+    logger.info("the state is being checked; this node does not lead until that is done");
+    return {
+      goesOn: outcome.then((damage) => {
+        if (damage !== "") setAside(stateFolder, damage, logger);
+        return damage;
+      }),
+    };
+  }
+  if (settled !== "") setAside(stateFolder, settled, logger);
+  return NOTHING_TO_CHECK;
+}
+
+function setAside(stateFolder: string, reason: string, logger: Logger): void {
+  const aside = `${stateFolder}-damaged-${Date.now()}`;
+  renameSync(stateFolder, aside);
+  logger.warn("the state is damaged and set aside", { reason, aside });
+}
+
+function openStore(stateFolder: string, logger: Logger): LmdbStateStore {
+  try {
+    return LmdbStateStore.open(stateFolder);
+  } catch (error) {
+    if (!existsSync(stateFolder)) throw error;
+    setAside(stateFolder, (error as Error).message, logger);
+    return LmdbStateStore.open(stateFolder);
+  }
+}

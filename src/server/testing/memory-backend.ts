@@ -1,0 +1,227 @@
+import { MapState } from "../../core/map-state.js";
+import type { Backend, BackendStatus, KeyspaceStatus, Principal, Session } from "../../kv/backend.js";
+import { SectionWriter, writeBatch } from "../../kv/batch.js";
+import { type Command, isWrite, Op } from "../../kv/command.js";
+import { KvError } from "../../kv/errors.js";
+import { Level } from "../../kv/level.js";
+import { type ReplySink, Request } from "../../kv/request.js";
+import { errorResult, integerResult, type Result } from "../../kv/result.js";
+import { type ApplyObserver, Store } from "../../kv/store.js";
+
+const CLIENT = "memory-backend--";
+/** Replicas that hold every write at once. */
+const REPLICAS = 3;
+
+/** One keyspace: a store and the batches that lead to its state. */
+class Keyspace {
+  readonly store = new Store(new MapState());
+  private readonly writer = new SectionWriter();
+  private sequence = 0;
+
+  /** Writes, and atomics, in order under one time. */
+  write(commands: readonly Command[], nowMs: number): Result[] {
+    let results: Result[] = [];
+    const observer: ApplyObserver = {
+      wants: () => true,
+      applied: (_client, _first, applied) => {
+        results = applied;
+      },
+      changed: () => {},
+    };
+    this.writer.begin(CLIENT, this.sequence + 1, this.sequence, 0);
+    for (const command of commands) this.writer.add(command);
+    this.sequence += commands.length;
+    this.store.applyBatch(writeBatch(nowMs, [this.writer.finish()]), observer);
+    return results;
+  }
+
+  advance(nowMs: number): void {
+    if (this.store.nextDeadlineMs() > nowMs) return;
+    this.store.applyBatch(writeBatch(nowMs, []), { wants: () => false, applied: () => {}, changed: () => {} });
+  }
+}
+
+/**
+ * A backend of one process for tests of the wires: the real store, without replication. Requests collect and are answered
+ * in a turn of their own, as the node's are.
+ */
+export class MemoryBackend implements Backend {
+  readonly keyspaces = new Map<string, Keyspace>([["default", new Keyspace()]]);
+  readonly cancelled: Request[] = [];
+  openSessions = 0;
+  /** Most requests ever queued at once. */
+  queuedMost = 0;
+  /** While true, nothing is answered. */
+  held = false;
+  /** Names that are known to the catalog but not yet to this node. */
+  readonly late = new Set<string>();
+  /** Every command of these operations fails with this. */
+  readonly failures = new Map<Op, KvError>();
+  /** Called for each request before it is executed. */
+  onExecute: ((request: Request, keyspace: string) => void) | null = null;
+  /** Answer at once, inside `submit`. */
+  synchronous = false;
+  private queue: Queued[] = [];
+  private scheduled = false;
+  private readonly listeners: (() => void)[] = [];
+
+  openSession(_principal: Principal): Session {
+    this.openSessions += 1;
+    return new MemorySession(this);
+  }
+
+  afterTurn(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
+  addKeyspace(name: string): void {
+    this.keyspaces.set(name, new Keyspace());
+  }
+
+  status(): BackendStatus {
+    const names = [...this.keyspaces.keys()].filter((name) => !this.late.has(name));
+    const member = { connected: true, peerAddress: "127.0.0.1:7000" };
+    return {
+      node: 2,
+      clusterId: "0123456789abcdef",
+      version: "0.1.0",
+      members: [1, 2, 3].map((node) => ({ ...member, node, clientAddress: `127.0.0.1:600${node}` })),
+      keyspaces: names.map(keyspaceStatus),
+    };
+  }
+
+  enqueue(request: Request, keyspace: string): void {
+    this.queue.push({ request, keyspace });
+    this.queuedMost = Math.max(this.queuedMost, this.queue.length);
+    if (this.synchronous) this.turn();
+    else this.schedule();
+  }
+
+  release(): void {
+    this.held = false;
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.held) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      if (!this.held) this.turn();
+    });
+  }
+
+  private turn(): void {
+    const queue = this.queue;
+    this.queue = [];
+    const nowMs = Date.now();
+    for (const keyspace of this.keyspaces.values()) keyspace.advance(nowMs);
+    for (let i = 0; i < queue.length; i += 1) {
+      let end = i + 1;
+      if (isWrite(queue[i].request.command.op)) {
+        while (end < queue.length && sameRun(queue[i], queue[end])) end += 1;
+      }
+      this.answerRun(queue.slice(i, end), nowMs);
+      i = end - 1;
+    }
+    for (const listener of this.listeners) listener();
+  }
+
+  private answerRun(run: readonly Queued[], nowMs: number): void {
+    const live = run.filter(({ request }) => !request.cancelled);
+    if (live.length === 0) return;
+    for (const { request, keyspace } of live) this.onExecute?.(request, keyspace);
+    const keyspace = this.keyspaces.get(live[0].keyspace);
+    const results =
+      keyspace !== undefined && isWrite(live[0].request.command.op) && !this.failures.has(live[0].request.command.op)
+        ? keyspace.write(
+            live.map(({ request }) => request.command),
+            nowMs,
+          )
+        : live.map(({ request }) => this.read(request.command, keyspace));
+    for (let i = 0; i < live.length; i += 1) answer(live[i].request, results[i]);
+  }
+
+  private read(command: Command, keyspace: Keyspace | undefined): Result {
+    if (keyspace === undefined) return errorResult(new KvError("keyspace_unknown"));
+    const failure = this.failures.get(command.op);
+    if (failure !== undefined) return errorResult(failure);
+    return command.op === Op.progress ? integerResult(BigInt(REPLICAS)) : keyspace.store.read(command);
+  }
+}
+
+interface Queued {
+  readonly request: Request;
+  readonly keyspace: string;
+}
+
+function sameRun(a: Queued, b: Queued): boolean {
+  return a.keyspace === b.keyspace && isWrite(b.request.command.op) && a.request.command.op === b.request.command.op;
+}
+
+function answer(request: Request, result: Result): void {
+  request.position = result.version;
+  request.receipt = {
+    asked: request.level,
+    given: request.level,
+    protocol: "memory",
+    node: 2,
+    leader: 1,
+    epoch: 1,
+    position: result.version,
+    durableOn: [],
+    evidence: isWrite(request.command.op) ? "log" : "local",
+  };
+  request.sink.reply(request, result);
+}
+
+function keyspaceStatus(name: string): KeyspaceStatus {
+  return {
+    name,
+    protocol: "memory",
+    defaultLevel: "linearizable",
+    group: 1,
+    role: "follower",
+    leader: 1,
+    epoch: 1,
+    lastPosition: 9,
+    commitPosition: 9,
+    appliedPosition: 9,
+    recovering: false,
+    replicas: [1, 2, 3],
+  };
+}
+
+class MemorySession implements Session {
+  keyspace = "default";
+  level: Level | null = null;
+  private floor: Uint8Array = new Uint8Array([1, 2, 250]);
+
+  constructor(private readonly backend: MemoryBackend) {}
+
+  submit(command: Command, sink: ReplySink, tag: number): Request {
+    const request = new Request(command, this.level ?? Level.linearizable, sink);
+    request.tag = tag;
+    this.backend.enqueue(request, this.keyspace);
+    return request;
+  }
+
+  cancel(request: Request): void {
+    request.cancelled = true;
+    this.backend.cancelled.push(request);
+  }
+
+  token(): Uint8Array {
+    return this.floor;
+  }
+
+  acceptToken(token: Uint8Array): KvError | null {
+    if (token.length !== 3) return new KvError("bad_token");
+    this.floor = token;
+    return null;
+  }
+
+  close(): void {
+    this.backend.openSessions -= 1;
+  }
+}

@@ -1,0 +1,369 @@
+import { latin1Encode } from "../core/bytes.js";
+import type { Random } from "../core/random.js";
+import { Command, CommandFlag, deleteCommand, getCommand, incrementCommand, Op, setCommand } from "../kv/command.js";
+import { Level } from "../kv/level.js";
+import { ResultKind } from "../kv/result.js";
+import { Answer } from "./call.js";
+import { between, perMille } from "./chance.js";
+import type { Connection, Fleet } from "./fleet.js";
+
+const INCREMENT_ATTEMPTS = 6;
+const WAIT_FOR_NODE_US = 20_000;
+
+/** How an operation ended, for the history. */
+type Outcome = Answer | "silence" | "refused";
+
+/**
+ * One client: it has one operation open at a time, sees what comes back, and after an unknown outcome goes on under
+ * another process number, as the history wants it. Keys: `r` registers, `c` counters, `p`/`q` pairs that are always
+ * written together, `m` mortal keys with a deadline, `b` the client's own, for bursts.
+ */
+export class Client {
+  private process: number;
+  private connection: Connection | null = null;
+  private home: number;
+  /** Highest position that this session has seen: what it sees later is not older. */
+  private sessionPosition = 0;
+  private readonly idPrefix: string;
+  private idGeneration = 1;
+  private sequence = 1;
+  private pairValue = "";
+
+  constructor(
+    private readonly fleet: Fleet,
+    private readonly index: number,
+    private readonly random: Random,
+  ) {
+    this.process = fleet.newProcess();
+    this.home = between(random, 1, fleet.world.plan.nodes);
+    this.idPrefix = `client${index}.`;
+  }
+
+  think(): void {
+    const { scheduler, plan } = this.fleet.world;
+    scheduler.after(between(this.random, 0, plan.workload.thinkUsMax), () => {
+      if (this.fleet.working) this.act();
+    });
+  }
+
+  private act(): void {
+    if (perMille(this.random, 30)) {
+      this.home = between(this.random, 1, this.fleet.world.plan.nodes);
+      this.connection = null;
+    }
+    if (!this.connected()) {
+      this.fleet.world.scheduler.after(WAIT_FOR_NODE_US, () => this.think());
+      return;
+    }
+    if (perMille(this.random, this.fleet.world.plan.workload.readPerMille)) this.read();
+    else this.write();
+  }
+
+  private connected(): boolean {
+    if (this.connection?.isAlive) return true;
+    this.connection = this.fleet.connect(this.random, this.home);
+    this.sessionPosition = 0;
+    return this.connection !== null;
+  }
+
+  private key(table: string): string {
+    return `${table}${between(this.random, 1, this.fleet.world.plan.workload.keys)}`;
+  }
+
+  private value(): string {
+    const value = this.fleet.newValue();
+    return value.padEnd(between(this.random, value.length, Math.max(value.length, this.fleet.world.plan.workload.valueBytesMax)), ".");
+  }
+
+  private read(): void {
+    const roll = this.random.below(100);
+    if (roll < 40) this.readRegister(Level.linearizable);
+    else if (roll < 60) this.readRegister(Level.sequential);
+    else if (roll < 75) this.readCounter();
+    else if (roll < 90) this.readPair();
+    else this.readMortal();
+  }
+
+  private write(): void {
+    const roll = this.random.below(100);
+    if (roll < 35) this.setRegister();
+    else if (roll < 45) this.deleteRegister();
+    else if (roll < 55) this.setIfAbsent();
+    else if (roll < 65) this.compareAndSet();
+    else if (roll < 80) this.increment();
+    else if (roll < 88) this.writePair();
+    else if (roll < 95) this.writeMortal();
+    else this.burst();
+  }
+
+  // Registers
+
+  private readRegister(level: Level): void {
+    const key = this.key("r");
+    const recorded = level === Level.linearizable;
+    if (recorded) this.invoke("read", key, null);
+    else this.fleet.counters.localReads += 1;
+    this.call(getCommand(key), level, (outcome) => {
+      if (outcome instanceof Answer && !outcome.isError) this.checkRead(key, outcome);
+      if (recorded) this.complete(outcome, (answer) => answer.text, true);
+      this.next(outcome, true);
+    });
+  }
+
+  private setRegister(): void {
+    const key = this.key("r");
+    const value = this.value();
+    this.invoke("write", key, value);
+    this.call(setCommand(key, latin1Encode(value)), Level.linearizable, (outcome) => {
+      this.complete(outcome, () => null, false);
+      this.next(outcome, false);
+    });
+  }
+
+  private deleteRegister(): void {
+    const key = this.key("r");
+    this.invoke("delete", key, null);
+    this.call(deleteCommand([key]), Level.linearizable, (outcome) => {
+      this.complete(outcome, () => null, false);
+      this.next(outcome, false);
+    });
+  }
+
+  private setIfAbsent(): void {
+    const key = this.key("r");
+    const value = this.value();
+    const command = setCommand(key, latin1Encode(value));
+    command.flags = CommandFlag.ifAbsent;
+    this.invoke("cas", key, [null, value]);
+    this.call(command, Level.linearizable, (outcome) => {
+      if (outcome instanceof Answer && outcome.kind === ResultKind.notDone) {
+        this.fleet.counters.conditionsFailed += 1;
+        this.fleet.history.fail(this.process, this.fleet.moment(), { mismatch: true });
+      } else this.complete(outcome, () => null, false);
+      this.next(outcome, false);
+    });
+  }
+
+  /** Reads, then writes on condition that the version is still the one read. */
+  private compareAndSet(): void {
+    const key = this.key("r");
+    this.invoke("read", key, null);
+    this.call(getCommand(key), Level.linearizable, (outcome) => {
+      this.complete(outcome, (answer) => answer.text, true);
+      const usable = outcome instanceof Answer && !outcome.isError && this.fleet.working && this.connected();
+      if (usable) this.setIfVersion(key, outcome);
+      else this.next(outcome, true);
+    });
+  }
+
+  private setIfVersion(key: string, seen: Answer): void {
+    const value = this.value();
+    const command = new Command(Op.atomic);
+    command.keys = [key];
+    command.versions = [seen.version];
+    command.children = [setCommand(key, latin1Encode(value))];
+    this.invoke("cas", key, [seen.text, value]);
+    this.call(command, Level.linearizable, (outcome) => {
+      if (outcome instanceof Answer && isConflict(outcome)) {
+        // Another version may hold the same content (absent again): no proof of a mismatch.
+        this.fleet.counters.conditionsFailed += 1;
+        this.fleet.history.fail(this.process, this.fleet.moment());
+      } else this.complete(outcome, () => null, false);
+      this.next(outcome, false);
+    });
+  }
+
+  // Counters: exactly once, whatever it takes
+
+  private readCounter(): void {
+    const key = this.key("c");
+    this.invoke("read", key, null);
+    this.call(getCommand(key), Level.linearizable, (outcome) => {
+      this.complete(outcome, (answer) => (answer.text === null ? null : Number(answer.text)), true);
+      this.next(outcome, true);
+    });
+  }
+
+  private increment(): void {
+    const key = this.key("c");
+    this.invoke("increment", key, 1);
+    this.attemptIncrement(key, 1, false);
+  }
+
+  /** The same id at each attempt, also at another node: it must count once. `inDoubt`: an earlier attempt may count. */
+  private attemptIncrement(key: string, attempt: number, inDoubt: boolean): void {
+    const client = `${this.idPrefix}${this.idGeneration}`.padEnd(16, ".");
+    const id = { client, sequence: this.sequence, acknowledgedThrough: this.sequence - 1 };
+    this.call(incrementCommand(key, 1n), Level.linearizable, (outcome) => {
+      const doubtful = outcome === "silence" || (outcome instanceof Answer && outcome.isUnknown);
+      const done = outcome instanceof Answer && !outcome.isError;
+      if (done) {
+        this.sequence += 1;
+        this.complete(outcome, (answer) => answer.integer, false);
+        this.next(outcome, false);
+      } else if (attempt < INCREMENT_ATTEMPTS && this.fleet.working) {
+        this.retryIncrement(key, attempt + 1, inDoubt || doubtful);
+      } else {
+        const unsure = inDoubt || doubtful;
+        if (unsure) this.abandonIds();
+        this.complete(unsure ? "silence" : outcome, () => null, false);
+        this.next(unsure ? "silence" : outcome, false);
+      }
+    }, id);
+  }
+
+  private retryIncrement(key: string, attempt: number, inDoubt: boolean): void {
+    this.fleet.world.scheduler.after(between(this.random, 1_000, 200_000), () => {
+      this.home = between(this.random, 1, this.fleet.world.plan.nodes);
+      this.connection = null;
+      this.fleet.counters.retries += 1;
+      if (this.connected()) this.attemptIncrement(key, attempt, inDoubt);
+      else if (this.fleet.working) this.retryIncrement(key, attempt, inDoubt);
+      else {
+        if (inDoubt) this.abandonIds();
+        this.complete(inDoubt ? "silence" : "refused", () => null, false);
+      }
+    });
+  }
+
+  /** What became of the last sequence is not known, so none can follow it. */
+  private abandonIds(): void {
+    this.idGeneration += 1;
+    this.sequence = 1;
+  }
+
+  // Pairs
+
+  private writePair(): void {
+    const number = between(this.random, 1, this.fleet.world.plan.workload.keys);
+    const value = latin1Encode(this.value());
+    const command = new Command(Op.atomic);
+    command.keys = [];
+    command.versions = [];
+    command.children = [setCommand(`p${number}`, value), setCommand(`q${number}`, value)];
+    this.call(command, Level.linearizable, (outcome) => this.next(outcome, false));
+  }
+
+  private readPair(): void {
+    const number = between(this.random, 1, this.fleet.world.plan.workload.keys);
+    const command = new Command(Op.getMany);
+    command.keys = [`p${number}`, `q${number}`];
+    const level = perMille(this.random, 500) ? Level.linearizable : Level.sequential;
+    this.call(command, level, (outcome) => {
+      if (outcome instanceof Answer && !outcome.isError) {
+        const [p, q] = outcome.items;
+        if (p.text !== q.text) this.violate(`the pair ${number} was read as ${p.text} and ${q.text}: half of an atomic write`);
+        else this.pairValue = p.text ?? "";
+      }
+      this.next(outcome, true);
+    });
+  }
+
+  // Mortal keys
+
+  private writeMortal(): void {
+    const command = setCommand(this.key("m"), latin1Encode(this.value()));
+    command.flags = CommandFlag.deadlineRelative;
+    command.deadlineMs = between(this.random, 50, 1_500);
+    this.call(command, Level.linearizable, (outcome) => this.next(outcome, false));
+  }
+
+  private readMortal(): void {
+    const key = this.key("m");
+    this.call(getCommand(key), Level.linearizable, (outcome) => {
+      if (outcome instanceof Answer && !outcome.isError) this.checkRead(key, outcome);
+      this.next(outcome, true);
+    });
+  }
+
+  // Bursts
+
+  /** Write, read, write, read in one breath: each must see what stands before it. */
+  private burst(): void {
+    this.fleet.counters.bursts += 1;
+    const key = `b${this.index}`;
+    const [first, second] = [this.fleet.newValue(), this.fleet.newValue()];
+    const commands = [setCommand(key, latin1Encode(first)), getCommand(key), setCommand(key, latin1Encode(second)), getCommand(key)];
+    const level = perMille(this.random, 500) ? Level.linearizable : Level.sequential;
+    const outcomes: Outcome[] = [];
+    const connection = this.connection!;
+    for (const [i, command] of commands.entries()) {
+      this.fleet.submit(connection, command, level, null, (outcome) => {
+        outcomes[i] = outcome;
+        if (Object.keys(outcomes).length < commands.length) return;
+        this.checkBurst(outcomes, [first, second]);
+        this.next(outcomes.find((it) => !(it instanceof Answer)) ?? outcome, false);
+      });
+    }
+  }
+
+  private checkBurst(outcomes: readonly Outcome[], values: readonly string[]): void {
+    for (const [place, value] of [[1, values[0]], [3, values[1]]] as const) {
+      const write = outcomes[place - 1];
+      const read = outcomes[place];
+      const sure = write instanceof Answer && !write.isError && read instanceof Answer && !read.isError;
+      if (sure && read.text !== value) {
+        this.violate(`client ${this.index} wrote ${value} and its next read on the same connection gave ${read.text}`);
+      }
+    }
+  }
+
+  // What all have in common
+
+  private invoke(f: "read" | "write" | "delete" | "cas" | "increment", key: string, value: string | number | null | [string | null, string]): void {
+    this.fleet.history.invoke(this.process, f, key, value, this.fleet.moment());
+  }
+
+  private call(command: Command, level: Level, end: (outcome: Outcome) => void, id: Parameters<Fleet["submit"]>[3] = null): void {
+    const connection = this.connection!;
+    this.fleet.submit(connection, command, level, id, (outcome) => {
+      if (outcome instanceof Answer && !outcome.isError && connection === this.connection) this.checkSession(outcome);
+      end(outcome);
+    });
+  }
+
+  private checkSession({ position }: Answer): void {
+    if (position < this.sessionPosition) {
+      this.violate(`client ${this.index} was shown position ${position} after it had seen ${this.sessionPosition}`);
+    }
+    this.sessionPosition = position;
+  }
+
+  /** A read that says what position it saw must have seen what is there. */
+  private checkRead(key: string, answer: Answer): void {
+    const expected = this.fleet.reference().valueAt(key, answer.position);
+    if (answer.text !== expected) {
+      this.violate(`${key} was read at position ${answer.position} as ${answer.text}; the entries up to there make it ${expected}`);
+    }
+  }
+
+  private complete(outcome: Outcome, value: (answer: Answer) => string | number | null, harmless: boolean): void {
+    const { fleet, process } = this;
+    const now = fleet.moment();
+    if (outcome instanceof Answer && !outcome.isError) fleet.history.ok(process, value(outcome), now);
+    else if (outcome === "refused" || harmless || (outcome instanceof Answer && !outcome.isUnknown)) {
+      fleet.history.fail(process, now);
+    } else {
+      fleet.history.info(process, now);
+      this.process = fleet.newProcess();
+    }
+  }
+
+  private next(outcome: Outcome, _harmless: boolean): void {
+    const { counters } = this.fleet;
+    if (outcome === "refused") counters.refused += 1;
+    else if (outcome === "silence" || outcome.isUnknown) counters.unknown += 1;
+    else if (outcome.isError) counters.definiteErrors += 1;
+    else counters.ok += 1;
+    if (outcome === "silence") this.connection = null;
+    this.think();
+  }
+
+  private violate(problem: string): void {
+    this.fleet.world.violate(problem);
+  }
+}
+
+function isConflict(answer: Answer): boolean {
+  return answer.kind === ResultKind.notDone || answer.error?.code === "conflict";
+}

@@ -1,0 +1,83 @@
+import { describe, expect, test } from "vitest";
+import { Random } from "../core/random.js";
+import type { LogOptions } from "../node/log/options.js";
+import { LogModel } from "./testing/log-model.js";
+import { LogWorld, SMALL_LOG } from "./testing/log-world.js";
+
+/** A life of some turns that ends in the middle of things. Answers what the next life could not find. */
+function liveAndDie(world: LogWorld, model: LogModel, random: Random, turns: number): string | null {
+  for (let turn = 0; turn < turns; turn += 1) {
+    model.turn(world);
+    const steps = random.below(4);
+    for (let i = 0; i < steps; i += 1) world.scheduler.step(world.scheduler.nowUs + 1_000_000);
+  }
+  return dieAndRecover(world, model, random);
+}
+
+function dieAndRecover(world: LogWorld, model: LogModel, random: Random): string | null {
+  if (world.failure !== null) return `failed: ${world.failure.message}`;
+  const durable = model.durableCount(world);
+  world.die(random.chance(0.5));
+  // Every third recovery dies, too, once or twice, before it is done.
+  while (random.chance(0.3)) {
+    world.startRecovery();
+    const steps = random.below(12);
+    for (let i = 0; i < steps; i += 1) world.scheduler.step(world.scheduler.nowUs + 1_000_000);
+    world.die(random.chance(0.5));
+  }
+  const problem = model.judge(world.recover(), durable);
+  model.tellCuts(world);
+  return problem;
+}
+
+function severalLives(seed: number, options: LogOptions = SMALL_LOG): string | null {
+  const random = new Random(seed);
+  const world = new LogWorld(seed, options);
+  const model = new LogModel(random.fork("model"));
+  let problem = model.judge(world.recover(), 0);
+  for (let life = 0; life < 6 && problem === null; life += 1) {
+    problem = liveAndDie(world, model, random, random.below(25));
+  }
+  return problem;
+}
+
+describe("a log whose process is killed or whose power fails", () => {
+  test("recovers, life after life, what it had reported, in order, and nothing invented", () => {
+    for (let seed = 0; seed < 700; seed += 1) expect(severalLives(seed), `seed ${seed}`).toBe(null);
+  });
+
+  test("so it does from a death at every single step of a life", () => {
+    let deaths = 0;
+    for (let steps = 0; ; steps += 1) {
+      let ended = true;
+      for (let dice = 0; dice < 12; dice += 1) {
+        // One and the same life each time; only its last moment differs.
+        const world = new LogWorld(1);
+        const model = new LogModel(new Random(2));
+        world.startRecovery();
+        ended = !runSteps(world, model, steps);
+        const random = new Random(1000 * steps + dice);
+        expect(dieAndRecover(world, model, random), `steps ${steps}, dice ${dice}`).toBe(null);
+        deaths += 1;
+      }
+      if (ended) break;
+    }
+    expect(deaths).toBeGreaterThan(1500);
+  });
+
+  test("canary: a log that takes what is torn for damage is found out", () => {
+    const verdict = (): "damaged" => "damaged";
+    const problems = Array.from({ length: 30 }, (_, seed) => severalLives(seed, { ...SMALL_LOG, verdict }));
+    expect(problems.find((problem) => problem !== null)).toMatch(/damaged: The log is damaged/);
+  });
+});
+
+/** Runs the life for so many steps of the disk, with a turn behind each; false if it ends earlier. */
+function runSteps(world: LogWorld, model: LogModel, steps: number): boolean {
+  const lifeSteps = 150;
+  for (let i = 0; i < Math.min(steps, lifeSteps); i += 1) {
+    if (!world.scheduler.step(world.scheduler.nowUs + 1_000_000)) return false;
+    if (world.outcome !== null) model.turn(world);
+  }
+  return steps < lifeSteps;
+}

@@ -1,0 +1,113 @@
+import type { GroupId, NodeId } from "../core/machine.js";
+import { readFrame, PartKind } from "../node/frame.js";
+import type { BufferedState } from "../node/state/buffered-state.js";
+import { MessageFlag, MessageKind } from "../protocols/raft/message.js";
+import type { Raft } from "../protocols/raft/raft.js";
+import { hashState, Reference } from "./reference.js";
+
+/** A replica as it runs on a computer. */
+export class Replica {
+  hashedAt = 0;
+  leaderTerm = 0;
+
+  constructor(
+    readonly raft: Raft,
+    readonly state: BufferedState,
+  ) {}
+}
+
+/** A state is compared at every so many turns: reading it all costs more than the turn. */
+const TURNS_BETWEEN_HASHES = 40;
+
+/**
+ * What must hold at every moment, seen from outside: all replicas apply the same entries and come by the same state, a
+ * term has one leader, a life of a replica gives one vote a term.
+ */
+export class Safety {
+  private readonly references = new Map<GroupId, Reference>();
+  private readonly replicas: Map<GroupId, Replica>[] = [];
+  /** Who led which term of which group, who was voted for by which life in which term. */
+  private readonly once = new Map<string, NodeId>();
+  private turns = 0;
+  elections = 0;
+  statesCompared = 0;
+
+  constructor(
+    nodes: number,
+    private readonly violate: (problem: string) => void,
+  ) {
+    for (let node = 0; node <= nodes; node += 1) this.replicas.push(new Map());
+  }
+
+  reference(group: GroupId): Reference {
+    let reference = this.references.get(group);
+    if (reference === undefined) {
+      reference = new Reference();
+      this.references.set(group, reference);
+    }
+    return reference;
+  }
+
+  replicaStarts(node: NodeId, group: GroupId, raft: Raft, state: BufferedState): void {
+    this.replicas[node].set(group, new Replica(raft, state));
+  }
+
+  processEnds(node: NodeId): void {
+    this.replicas[node].clear();
+  }
+
+  replicasOn(node: NodeId): ReadonlyMap<GroupId, Replica> {
+    return this.replicas[node];
+  }
+
+  applied(node: NodeId, group: GroupId, position: number, term: number, payload: Uint8Array): void {
+    const problem = this.reference(group).applied(position, term, payload);
+    if (problem !== "") this.violate(`node ${node}, group ${group}: ${problem}`);
+  }
+
+  turned(node: NodeId): void {
+    this.turns += 1;
+    const compare = this.turns % TURNS_BETWEEN_HASHES === 0;
+    for (const [group, replica] of this.replicas[node]) {
+      if (replica.raft.role === "leader") this.leads(node, group, replica);
+      if (compare) this.compareState(node, group, replica);
+    }
+  }
+
+  private leads(node: NodeId, group: GroupId, replica: Replica): void {
+    const { term } = replica.raft;
+    if (replica.leaderTerm === term) return;
+    replica.leaderTerm = term;
+    this.elections += 1;
+    this.onlyOnce(`the leader of term ${term} of group ${group}`, node);
+  }
+
+  /** A replica's state must be what its entries make of nothing. */
+  compareState(node: NodeId, group: GroupId, { raft, state }: Replica): void {
+    const { appliedPosition } = raft.outbox;
+    if (appliedPosition === 0) return;
+    this.statesCompared += 1;
+    const problem = this.reference(group).stateSeen(appliedPosition, hashState(state));
+    if (problem !== "") this.violate(`node ${node}, group ${group}: ${problem}`);
+  }
+
+  /** Looks at what a node sends: a vote that has left cannot be given again, whatever becomes of the node. */
+  frameSent(node: NodeId, peer: NodeId, frame: Uint8Array): void {
+    readFrame(frame, (group, kind, part) => {
+      if (kind !== PartKind.message) return;
+      part.u8();
+      const messageKind = part.u8();
+      const flags = part.u8();
+      if (messageKind !== MessageKind.voteResponse || (flags & MessageFlag.granted) === 0) return;
+      const term = part.u53();
+      const incarnation = part.u53();
+      this.onlyOnce(`the vote of node ${node}, life ${incarnation}, in term ${term} of group ${group}`, peer);
+    });
+  }
+
+  private onlyOnce(what: string, who: NodeId): void {
+    const before = this.once.get(what);
+    if (before === undefined) this.once.set(what, who);
+    else if (before !== who) this.violate(`${what} is node ${who}, and was node ${before}`);
+  }
+}
