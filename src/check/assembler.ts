@@ -33,9 +33,9 @@ export class Assembler {
     if (event.time < this.#time) {
       throw new HistoryError(line, `time goes back from ${this.#time} to ${event.time}; events stand in order of time`);
     }
-    this.#time = event.time;
     if (event.type === "invoke") this.#invoke(event, line);
     else this.#complete(event, line);
+    this.#time = event.time;
   }
 
   /** Operations so far in order of invocation; those still open are `info`. */

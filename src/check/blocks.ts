@@ -56,8 +56,20 @@ export function hasUniqueValues(operations: readonly Operation[]): boolean {
   return !(deletes && absenceObserved);
 }
 
-/** The blocks of one key with unique values, or the contradiction that shows without looking at zones. */
-export function buildBlocks(operations: readonly Operation[], timeline: Timeline): Block[] | Contradiction {
+/** What one key with unique values comes to: blocks, or the contradiction that shows without looking at zones. */
+export interface Blocks {
+  readonly found: readonly Block[] | Contradiction;
+  /** A write of unknown outcome that must have taken effect → the operation that saw it. */
+  readonly evidence: ReadonlyMap<number, number>;
+}
+
+export function buildBlocks(operations: readonly Operation[], timeline: Timeline): Blocks {
+  const evidence = new Map<number, number>();
+  const clusters = gatherClusters(operations, evidence);
+  return { found: clusters instanceof Map ? chain(operations, timeline, clusters) : clusters, evidence };
+}
+
+function gatherClusters(operations: readonly Operation[], evidence: Map<number, number>): Map<number, Cluster> | Contradiction {
   const writers = new Map<Value, number>([[null, BEGINNING]]);
   operations.forEach(({ f, value }, i) => {
     if (f !== "read" && value !== null) writers.set(value, i);
@@ -65,9 +77,10 @@ export function buildBlocks(operations: readonly Operation[], timeline: Timeline
   const clusters = new Map<number, Cluster>([[BEGINNING, { writer: BEGINNING, reads: [], swap: undefined }]]);
   // What took effect: all that is ok, then whatever unknown write is needed to explain it. The rest is as good as never.
   const pending: number[] = [];
-  const include = (writer: number): Cluster => {
+  const include = (writer: number, seenBy: number): Cluster => {
     const known = clusters.get(writer);
     if (known !== undefined) return known;
+    if (operations[writer]!.status === "info") evidence.set(writer, seenBy);
     const cluster: Cluster = { writer, reads: [], swap: undefined };
     clusters.set(writer, cluster);
     pending.push(writer);
@@ -79,20 +92,20 @@ export function buildBlocks(operations: readonly Operation[], timeline: Timeline
     if (f === "read") {
       const writer = writers.get(output!);
       if (writer === undefined) return { operations: [i], reason: "nobody wrote it" };
-      include(writer).reads.push(i);
+      include(writer, i).reads.push(i);
     } else {
-      include(i);
+      include(i, i);
     }
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       if (operations[next]!.f !== "cas") continue;
       const writer = writers.get(operations[next]!.expected);
       if (writer === undefined) return { operations: next === i ? [i] : [next, i], reason: "nobody wrote it" };
-      const source = include(writer);
+      const source = include(writer, next);
       if (source.swap !== undefined) return { operations: [source.swap, next], reason: "two swaps of one value" };
       source.swap = next;
     }
   }
-  return chain(operations, timeline, clusters);
+  return clusters;
 }
 
 function chain(

@@ -12,9 +12,16 @@ export interface CheckOptions {
   readonly budget?: Partial<Budget>;
 }
 
+interface InvalidKey {
+  readonly kind: "invalid";
+  readonly witness: readonly Operation[];
+  readonly since: number | undefined;
+  readonly sentence: string;
+}
+
 type KeyVerdict =
   | { readonly kind: "valid"; readonly order: readonly Operation[] }
-  | { readonly kind: "invalid"; readonly witness: readonly Operation[]; readonly sentence: string }
+  | InvalidKey
   | { readonly kind: "unknown"; readonly sentence: string };
 
 /**
@@ -23,6 +30,7 @@ type KeyVerdict =
  * its write, else by search. A key that is wrong outweighs one that could not be decided.
  */
 export function checkLinearizable(operations: readonly Operation[], options: CheckOptions = {}): Verdict {
+  const model = "linearizable";
   const keys = groupByKey(operations);
   const cost = new Cost(operations.length, keys.size, { ...DEFAULT_BUDGET, ...options.budget });
   const orders: (readonly Operation[])[] = [];
@@ -31,9 +39,8 @@ export function checkLinearizable(operations: readonly Operation[], options: Che
     const verdict = checkKey(group, cost);
     if (verdict.kind === "valid") orders.push(verdict.order);
     else if (verdict.kind === "unknown") undecided ??= { key, sentence: verdict.sentence };
-    else return { ...verdict, model: "linearizable", key, sentence: withKey(key, verdict.sentence), stats: cost.stats() };
+    else return { ...verdict, model, key, sentence: withKey(key, verdict.sentence), stats: cost.stats() };
   }
-  const model = "linearizable";
   if (undecided !== undefined) {
     return { kind: "unknown", model, key: undecided.key, sentence: withKey(undecided.key, undecided.sentence), stats: cost.stats() };
   }
@@ -62,14 +69,14 @@ function checkKey(operations: readonly Operation[], cost: Cost): KeyVerdict {
     cost.keysByZones++;
     if (zones.kind === "valid") return { kind: "valid", order: zones.order.map((i) => operations[i]!) };
     const witness = zones.witness.map((i) => operations[i]!).sort((a, b) => a.index - b.index);
-    return { kind: "invalid", witness, sentence: zones.sentence };
+    return { kind: "invalid", witness, since: undefined, sentence: zones.sentence };
   }
   const result = search(operations, new KeyModel(operations), cost.remaining());
   cost.add(result);
   if (result.kind === "valid") return { kind: "valid", order: result.order.map((i) => operations[i]!) };
   if (result.kind === "invalid") {
     const witness = findWitness(operations, result.stuckAt);
-    return { kind: "invalid", witness: witness.operations, sentence: witness.sentence };
+    return { kind: "invalid", witness: witness.operations, since: witness.since, sentence: witness.sentence };
   }
   const stuck = operations[result.stuckAt]!;
   const done = operations.filter((operation) => operation.returnTime < stuck.returnTime).length;

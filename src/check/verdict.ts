@@ -31,6 +31,8 @@ export interface InvalidVerdict extends Common {
   readonly key: string | undefined;
   /** The few operations that contradict each other, in order of invocation. */
   readonly witness: readonly Operation[];
+  /** The witness contradicts itself whatever the key held at this time; undefined: given that it was absent at the beginning. */
+  readonly since: number | undefined;
 }
 
 export interface UnknownVerdict extends Common {

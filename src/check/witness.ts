@@ -13,6 +13,8 @@ const MAX_STATE_LENGTH = 24;
 
 export interface Witness {
   readonly operations: readonly Operation[];
+  /** The moment from which the history is wrong whatever the key held; undefined when its beginning matters. */
+  readonly since: number | undefined;
   readonly sentence: string;
 }
 
@@ -27,7 +29,6 @@ export function findWitness(operations: readonly Operation[], stuckAt: number): 
 class WitnessFinder {
   readonly #operations: readonly Operation[];
   #model: Model<KeyState>;
-  /** The moment at which the window begins; undefined while it is the whole history. */
   #since: number | undefined;
   #steps = 0;
 
@@ -43,6 +44,7 @@ class WitnessFinder {
     const strict = shrunk.filter((operation) => !isRelaxed(operation));
     return {
       operations: strict.map((operation) => originals.get(operation.index)!),
+      since: this.#since,
       sentence: explain(shrunk, this.#search(shrunk), this.#since),
     };
   }

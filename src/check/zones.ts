@@ -24,8 +24,23 @@ interface Zone {
 export function checkZones(operations: readonly Operation[]): ZonesResult | undefined {
   if (!hasUniqueValues(operations)) return undefined;
   const timeline = new Timeline(operations);
-  const blocks = buildBlocks(operations, timeline);
-  if (!Array.isArray(blocks)) return explainContradiction(operations, blocks);
+  const { found, evidence } = buildBlocks(operations, timeline);
+  const result = "reason" in found ? explainContradiction(operations, found) : decide(operations, timeline, found);
+  return result.kind === "valid" ? result : { ...result, witness: withEvidence(result.witness, evidence) };
+}
+
+/** A write of unknown outcome proves nothing without the operation that saw it. */
+function withEvidence(witness: readonly number[], evidence: ReadonlyMap<number, number>): number[] {
+  const full = new Set(witness);
+  for (const operation of full) {
+    const seenBy = evidence.get(operation);
+    if (seenBy !== undefined) full.add(seenBy);
+  }
+  full.delete(BEGINNING);
+  return [...full];
+}
+
+function decide(operations: readonly Operation[], timeline: Timeline, blocks: readonly Block[]): ZonesResult {
   const forward: Zone[] = [];
   const backward: Zone[] = [];
   for (const block of blocks) {
@@ -85,7 +100,8 @@ function forwardAround(forward: readonly Zone[], position: number): Zone | undef
 
 /**
  * Two blocks that must both come first. In each, one member returned before one of the other was invoked: those are at most
- * four operations, to which come the cas that tie two members of one block together when they carry different values.
+ * four operations, to which come the cas that tie two members of one block together when they carry different values, and
+ * whoever saw a write of unknown outcome.
  */
 function explainConflict(operations: readonly Operation[], timeline: Timeline, a: Zone, b: Zone): ZonesResult {
   const [early, late] = closestPair(a.block, timeline, b.greatestInvoke, b.leastReturn);
@@ -95,12 +111,11 @@ function explainConflict(operations: readonly Operation[], timeline: Timeline, a
   const [otherEarly, otherLate] = closestPair(b.block, timeline, aInvoke, aReturn);
   const [bEarly, bLate] = [b.block.members[otherEarly]!, b.block.members[otherLate]!];
   const links = [...linksBetween(a.block, early, late), ...linksBetween(b.block, otherEarly, otherLate)];
-  const witness = [...new Set([aEarly, aLate, bEarly, bLate, ...links])].filter((i) => i !== BEGINNING);
   const aName = nameOf(operations, aEarly, aLate);
   const bName = nameOf(operations, bEarly, bLate);
   return {
     kind: "invalid",
-    witness,
+    witness: [aEarly, aLate, bEarly, bLate, ...links],
     sentence:
       `${precedence(operations, aEarly, bLate)}, which puts ${aName} before ${bName}; ` +
       `but ${precedence(operations, bEarly, aLate)}, which puts ${bName} before ${aName}`,
@@ -124,14 +139,12 @@ function closestPair(block: Block, timeline: Timeline, deadline: number, start: 
 }
 
 function explainContradiction(operations: readonly Operation[], contradiction: Contradiction): ZonesResult {
-  const { reason, operations: witness } = contradiction;
-  const shown = witness.filter((i) => i !== BEGINNING);
-  return { kind: "invalid", witness: shown, sentence: sentenceOf(operations, reason, contradiction) };
+  return { kind: "invalid", witness: contradiction.operations, sentence: sentenceOf(operations, contradiction) };
 }
 
-function sentenceOf(operations: readonly Operation[], reason: Contradiction["reason"], found: Contradiction): string {
+function sentenceOf(operations: readonly Operation[], found: Contradiction): string {
   const first = operations[found.operations[0]!]!;
-  switch (reason) {
+  switch (found.reason) {
     case "nobody wrote it": {
       const value = first.f === "read" ? first.output : first.expected;
       return `${who(first)} found ${showValue(value)}, which nobody can have written`;

@@ -65,7 +65,7 @@ test("a fork does not depend on what was drawn", () => {
 test("below is uniform, also where n does not divide 2^32", () => {
   const random = new Random(1);
   for (const n of [1, 2, 3, 7, 10]) {
-    const counts = new Array<number>(n).fill(0);
+    const counts = Array.from({ length: n }, () => 0);
     const draws = 20_000;
     for (let i = 0; i < draws; i += 1) counts[random.below(n)] += 1;
     const expected = draws / n;

@@ -1,8 +1,8 @@
 const CHUNK_MAX = 512;
 
 /**
- * A set of latin1 strings in byte order, as chunks of at most 512: adding and removing cost a binary search and the move
- * of half a chunk.
+ * A set of latin1 strings in byte order, as chunks of at most 512: adding and removing cost a binary search and the
+ * move of half a chunk.
  */
 export class SortedKeys {
   /** None is empty; every key of a chunk is below every key of the next. */

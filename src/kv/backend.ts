@@ -32,6 +32,9 @@ export interface Backend {
   openSession(principal: Principal): Session;
   /** Calls `listener` at the end of every turn that answered something: the moment to write what has collected. */
   afterTurn(listener: () => void): void;
+  /** `done` gets null, or why not. */
+  createKeyspace(name: string, defaultLevel: Level, done: (error: KvError | null) => void): void;
+  dropKeyspace(name: string, done: (error: KvError | null) => void): void;
   /** What the node tells about itself: INFO, `gamut status`. Plain data. */
   status(): BackendStatus;
 }

@@ -7,7 +7,10 @@ import { Command, NO_DEADLINE, Op, setCommand } from "./command.js";
 import { decodeCommand, encodeCommand } from "./command-codec.js";
 import { CommandGenerator } from "./testing/generator.js";
 
-const key = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)), maxLength: 40 });
+const key = fc.string({
+  unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)),
+  maxLength: 40,
+});
 const bytes = fc.uint8Array({ maxLength: 60 });
 const deadlineMs = fc.oneof(fc.constant(NO_DEADLINE), fc.maxSafeInteger());
 const keys = fc.array(key, { maxLength: 6 });
@@ -19,7 +22,9 @@ function build(op: Op, fields: Partial<Command>): Command {
 const options = { flags: fc.integer({ min: 0, max: 511 }), recordFlags: fc.nat(0xffffffff), deadlineMs };
 
 function only(ops: readonly Op[], fields: { [K in keyof Command]?: fc.Arbitrary<Command[K]> }): fc.Arbitrary<Command> {
-  return fc.tuple(fc.constantFrom(...ops), fc.record(fields)).map(([op, values]) => build(op, values as Partial<Command>));
+  return fc
+    .tuple(fc.constantFrom(...ops), fc.record(fields))
+    .map(([op, values]) => build(op, values as Partial<Command>));
 }
 
 const simple: fc.Arbitrary<Command> = fc.oneof(
@@ -104,7 +109,8 @@ test("random and mutated bytes make a codec error or a valid command", () => {
     if (noise.length > 0 && random.chance(0.7)) noise[0] = random.pick(Object.values(Op));
     if (survives(noise)) valid += 1;
     const mutated = encode(generator.next());
-    for (let flips = 1 + random.below(3); flips > 0; flips -= 1) mutated[random.below(mutated.length)] = random.below(256);
+    for (let flips = 1 + random.below(3); flips > 0; flips -= 1)
+      mutated[random.below(mutated.length)] = random.below(256);
     if (survives(mutated)) valid += 1;
   }
   expect(valid).toBeGreaterThan(5_000);

@@ -1,6 +1,6 @@
 /**
- * Commands as they stand in a raft entry: the op (u8), then only the fields that the op uses. Integers are little-endian,
- * keys are u16-counted, values u32-counted.
+ * Commands as they stand in a raft entry: the op (u8), then only the fields that the op uses. Integers are
+ * little-endian, keys are u16-counted, values u32-counted.
  *
  * | ops | fields |
  * |---|---|

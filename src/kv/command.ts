@@ -9,7 +9,7 @@ export const Op = {
   length: 4,
   /** Deadline of a key in replicated ms. */
   deadline: 5,
-  /** Keys in byte order from `key` (inclusive), at most `limit`, glob `pattern` applied after the limit is spent. */
+  /** Keys in byte order from `key` (inclusive), at most `limit`, glob pattern in `value` applied after that. */
   scan: 6,
   count: 7,
   /** Versions of `keys`, 0 for an absent one: what WATCH remembers. */

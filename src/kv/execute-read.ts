@@ -88,7 +88,7 @@ export function executeVersions(records: Records, command: Command): Result {
   return listResult(items);
 }
 
-/** Records held, those included whose deadline has passed but which are not removed yet (Redis' DBSIZE does the same). */
+/** Records held, those included whose deadline has passed but which are not removed yet (as Redis' DBSIZE does). */
 export function executeCount(records: Records): Result {
   return integerResult(BigInt(records.count));
 }

@@ -1,6 +1,6 @@
 /**
- * The commands that change records, with the semantics of Redis' strings. A command that changed something has a version
- * of its own, and its result carries it.
+ * The commands that change records, with the semantics of Redis' strings. A command that changed something has a
+ * version of its own, and its result carries it.
  */
 import { allocate } from "../core/bytes.js";
 import { type Command, CommandFlag, NO_DEADLINE } from "./command.js";
@@ -22,8 +22,8 @@ export class WriteContext {
 }
 
 /**
- * `ok`; `notDone` if ifAbsent or ifPresent did not hold. With returnPrevious, as in Redis, the previous `value` or `absent`
- * in either case (where it was written, the version is the new one).
+ * `ok`; `notDone` if ifAbsent or ifPresent did not hold. With returnPrevious, as in Redis, the previous `value` or
+ * `absent` in either case (where it was written, the version is the new one).
  */
 export function executeSet(context: WriteContext, command: Command): Result {
   const { records } = context;
@@ -123,7 +123,7 @@ export function executeAppend(context: WriteContext, command: Command): Result {
   return result;
 }
 
-/** 1 if the deadline was set (a deadline that has passed deletes), 0 if the key is absent or a condition did not hold. */
+/** 1 if the deadline was set (one that has passed deletes), 0 if the key is absent or a condition did not hold. */
 export function executeExpire(context: WriteContext, command: Command): Result {
   const { records } = context;
   const live = records.live(command.key);

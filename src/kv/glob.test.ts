@@ -67,8 +67,10 @@ test("means what Redis' recursion means, 50,000 patterns", () => {
   const random = new Random(10);
   let matched = 0;
   for (let i = 0; i < 50_000; i += 1) {
-    const pattern = Array.from({ length: random.below(9) }, () => random.pick([..."aabbc**?[]^-\\\u00ff"])).join("");
-    const text = Array.from({ length: random.below(7) }, () => random.pick([..."aabbc]-\\\u00ff"])).join("");
+    const pattern = Array.from({ length: random.below(9) }, () => random.pick("aabbc**?[]^-\\\u00ff".split(""))).join(
+      "",
+    );
+    const text = Array.from({ length: random.below(7) }, () => random.pick("aabbc]-\\\u00ff".split(""))).join("");
     const expected = naive(pattern, text);
     expect(new Glob(pattern).matches(text), `${pattern} on ${text}`).toBe(expected);
     if (expected) matched += 1;

@@ -10,9 +10,9 @@ const CARET = 0x5e;
 const DASH = 0x2d;
 
 /**
- * A pattern of Redis (`KEYS`, `SCAN … MATCH`) over latin1 strings: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, `\` before a char
- * that is meant as itself. Odd patterns mean what they mean there: an unclosed class ends with the pattern, a range may
- * stand the wrong way round, an empty class matches nothing.
+ * A pattern of Redis (`KEYS`, `SCAN … MATCH`) over latin1 strings: `*`, `?`, `[abc]`, `[a-z]`, `[^a]`, `\` before a
+ * char that is meant as itself. Odd patterns mean what they mean there: an unclosed class ends with the pattern, a
+ * range may stand the wrong way round, an empty class matches nothing.
  *
  * A match takes at most pattern × text steps: after a mismatch only the last `*` is ever extended, because whatever an
  * earlier one could still take, the last one can.

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { KvError } from "./errors.js";
+import type { KvError } from "./errors.js";
 import { findGrant, GRANTS, renderGrants } from "./grants.js";
 import { LEVEL_NAMES, Level } from "./level.js";
 

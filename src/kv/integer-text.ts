@@ -14,8 +14,8 @@ export function isInt64(value: bigint): boolean {
 }
 
 /**
- * The signed 64-bit integer that a value spells, or null. Strict, as Redis is: digits with at most a minus before them; no
- * plus, no space, no leading zero, no minus zero.
+ * The signed 64-bit integer that a value spells, or null. Strict, as Redis is: digits with at most a minus before them;
+ * no plus, no space, no leading zero, no minus zero.
  */
 export function parseInt64(bytes: Uint8Array): bigint | null {
   const isNegative = bytes[0] === MINUS;

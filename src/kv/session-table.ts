@@ -40,8 +40,9 @@ export class Session {
 }
 
 /**
- * Which requests were done before, so that a retry is not done twice (Raft thesis 6.3). Bounded: beyond `sessionsMax` the
- * one used longest ago goes, and so does one that was idle for too long, by replicated time and thus alike everywhere.
+ * Which requests were done before, so that a retry is not done twice (Raft thesis 6.3). Bounded: beyond `sessionsMax`
+ * the one used longest ago goes, and so does one that was idle for too long, by replicated time and thus alike
+ * everywhere.
  */
 export class SessionTable {
   /** A cache of the state's session table: every session in it is as it was last saved. */
@@ -74,8 +75,9 @@ export class SessionTable {
   }
 
   /**
-   * Whether a client id made at `openedMs` can be new to this table. An evicted session's cannot: what looks like its first
-   * request is a late copy, done long ago. (An id as old as an evicted one may be new after all; it is refused, too.)
+   * Whether a client id made at `openedMs` can be new to this table. An evicted session's cannot: what looks like its
+   * first request is a late copy, done long ago. (An id as old as an evicted one may be new after all; it is refused,
+   * too.)
    */
   mayOpen(openedMs: number): boolean {
     return openedMs === 0 || openedMs > this.meta.evictedThroughMs;

@@ -87,7 +87,12 @@ test.each(SEEDS.slice(0, 10))("the same batches make the same state, also in a s
   let sequence = 1;
   for (const { timeMs, commands } of batchesOf(seed)) {
     const batch = writeBatch(timeMs, [
-      section(commands, { client: CLIENT, firstSequence: sequence, flags: seed % 2, acknowledgedThrough: sequence >> 1 }),
+      section(commands, {
+        client: CLIENT,
+        firstSequence: sequence,
+        flags: seed % 2,
+        acknowledgedThrough: sequence >> 1,
+      }),
     ]);
     // The third is another store for each batch, and nobody listens to the second: neither may matter.
     stores[2] = new Store(states[2], { expiriesPerBatch: 2 });

@@ -57,7 +57,10 @@ describe("set", () => {
     });
     expect(plain(driver.one(set("k", "two", CommandFlag.returnPrevious)))).toMatchObject({ value: "one", version: 2 });
     expect(plain(driver.store.read(getCommand("k")))).toEqual({ kind: "value", value: "two", version: 2 });
-    expect(plain(driver.one(set("new", "x", CommandFlag.returnPrevious)))).toMatchObject({ kind: "absent", version: 3 });
+    expect(plain(driver.one(set("new", "x", CommandFlag.returnPrevious)))).toMatchObject({
+      kind: "absent",
+      version: 3,
+    });
   });
 
   test("NX and XX", () => {
@@ -88,7 +91,11 @@ describe("set", () => {
 describe("other writes", () => {
   test("delete counts each key once", () => {
     driver.apply(set("a", "1"), set("b", "2"));
-    expect(plain(driver.one(deleteCommand(["a", "a", "c", "b"])))).toEqual({ kind: "integer", integer: "2", version: 3 });
+    expect(plain(driver.one(deleteCommand(["a", "a", "c", "b"])))).toEqual({
+      kind: "integer",
+      integer: "2",
+      version: 3,
+    });
     expect(plain(driver.one(deleteCommand(["a"])))).toEqual({ kind: "integer" });
     expect(driver.store.revision).toBe(3);
   });

@@ -18,8 +18,8 @@ export interface StoreLimits extends SessionLimits {
   /** Records removed with one batch because their deadline has passed. */
   readonly expiriesPerBatch: number;
   /**
-   * How far one batch may move the replicated time. A leader whose clock is wrong by years ages nothing at once; after an
-   * honest pause the time catches up within some batches.
+   * How far one batch may move the replicated time. A leader whose clock is wrong by years ages nothing at once; after
+   * an honest pause the time catches up within some batches.
    */
   readonly timeJumpMsMax: number;
 }
@@ -49,8 +49,8 @@ export interface ApplyObserver extends ChangeListener {
 }
 
 /**
- * The deterministic state machine of a keyspace's group. All it knows is in the {@link State}: two stores that apply the
- * same batches hold the same bytes, and a new store on an old state goes on as if it had been there all along.
+ * The deterministic state machine of a keyspace's group. All it knows is in the {@link State}: two stores that apply
+ * the same batches hold the same bytes, and a new store on an old state goes on as if it had been there all along.
  */
 export class Store {
   private readonly meta: Meta;
@@ -137,7 +137,7 @@ export class Store {
     if (results !== null) observer.applied(header.client, header.firstSequence, results);
   }
 
-  /** The session that the section belongs to, opened if it begins one; null if it cannot be told what was done before. */
+  /** The session that the section belongs to, opened if it begins one; null if nobody knows what was done before. */
   private sessionFor(header: SectionHeader): Session | null {
     const session = this.sessions.find(header.client);
     if (session !== null) return header.firstSequence > session.lastSequence + 1 ? null : session;
@@ -168,8 +168,8 @@ export class Store {
 const NOBODY: ChangeListener = { changed: () => {} };
 
 /**
- * A section is taken into the log without a look at its commands. If its sender wrote rubbish, every replica finds the same
- * rubbish and answers it alike; the sections of others are not affected.
+ * A section is taken into the log without a look at its commands. If its sender wrote rubbish, every replica finds the
+ * same rubbish and answers it alike; the sections of others are not affected.
  */
 function tryDecode(reader: ByteReader): Command | null {
   try {

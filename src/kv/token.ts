@@ -7,8 +7,8 @@
  *   | per entry: keyspace incarnation u53, group u32, epoch u53, position u53 | crc32 of all before
  * ```
  *
- * An entry takes 28 bytes. The entries stand in order of keyspace and group, each pair once, so that equal tokens are equal
- * bytes. As text: lower-case hex, which every shell, header and URL takes as it is.
+ * An entry takes 28 bytes. The entries stand in order of keyspace and group, each pair once, so that equal tokens are
+ * equal bytes. As text: lower-case hex, which every shell, header and URL takes as it is.
  */
 import { assert } from "../core/assert.js";
 import { ByteReader, ByteWriter, CodecError, crc32 } from "../core/bytes.js";
@@ -20,7 +20,7 @@ const TOKEN_VERSION = 1;
 const CHECKSUM_BYTES = 4;
 const ENTRY_BYTES = 8 + 4 + 8 + 8;
 const ENTRIES_MAX = 2_048;
-/** What a client's tokens may make of a session's. Below the maximum, so that there is room for the groups really used. */
+/** What a client's tokens may make of a session's: below the maximum, to leave room for the groups really used. */
 const MERGED_ENTRIES_MAX = 1_024;
 export const CLUSTER_ID_BYTES_MAX = 64;
 /** No token is longer: what is, need not be looked at. */
@@ -55,9 +55,9 @@ export class Token {
   }
 
   /**
-   * Raises what the token demands; a demand never falls. The greater position counts whatever its epoch: if a forced recovery
-   * has cut that history off, the group finds another epoch at that position and says so, where a smaller position would
-   * have hidden the loss.
+   * Raises what the token demands; a demand never falls. The greater position counts whatever its epoch: if a forced
+   * recovery has cut that history off, the group finds another epoch at that position and says so, where a smaller
+   * position would have hidden the loss.
    */
   raise(keyspace: number, group: number, epoch: number, position: number): void {
     const at = this.lowerBound(keyspace, group);

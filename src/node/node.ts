@@ -198,9 +198,10 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   private continueStop(): void {
     this.stopTicks += 1;
-    const leads = [...this.groups.values()].some((group) => group.machine.describe().role === "leader");
-    const busy = [...this.groups.values()].some((group) => group.isBusy);
-    if ((leads || busy) && this.stopTicks < STOP_TICKS) return;
+    const groups = [...this.groups.values()];
+    // Nobody is there to take over: no use in waiting.
+    const leads = this.connected.size > 0 && groups.some((group) => group.machine.describe().role === "leader");
+    if ((leads || groups.some((group) => group.isBusy)) && this.stopTicks < STOP_TICKS) return;
     this.state = "stopped";
     this.stopDone?.();
   }

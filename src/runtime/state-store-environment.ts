@@ -16,11 +16,6 @@ export function sideDatabase(group: number, side: Side): string {
   return `${group}.${side}`;
 }
 
-/** Record of a group: `[side u8][1 u8][meta]` with a checkpoint, `[side u8][0 u8]` before the first. */
-export const RECORD_HEAD_BYTES = 2;
-/** In the place of the side: the group was dropped; its empty databases go at the next start. */
-export const DROPPED = 255;
-
 /** What `lmdb` has and its types lack, or have in another shape. */
 export interface LmdbDatabase<Key> {
   /** Bytes of the last value found: `getBinaryFast` answers a reused buffer, whose own length is not to be trusted. */
@@ -58,6 +53,14 @@ export interface EnvironmentOptions {
 /** The same in the main thread and in the writer: LMDB shares one environment in a process. Throws {@link DiskError}. */
 export function openEnvironment(folder: string, options: EnvironmentOptions): RootDatabase {
   try {
+    return openRoot(folder, options);
+  } catch (error) {
+    if (tellsDamage(error)) throw error;
+    throw diskErrorOf(error, `cannot open the state in ${folder}`);
+  }
+}
+
+function openRoot(folder: string, options: EnvironmentOptions): RootDatabase {
     return open({
       path: folder,
       noSubdir: false,
@@ -70,9 +73,6 @@ export function openEnvironment(folder: string, options: EnvironmentOptions): Ro
       overlappingSync: false,
       readOnly: options.readOnly,
     });
-  } catch (error) {
-    throw diskErrorOf(error, `cannot open the state in ${folder}`);
-  }
 }
 
 /** Node's own functions behind `buffer.write(text, "latin1")`, which @types/node does not name. */
@@ -113,6 +113,33 @@ const CODES: Readonly<Record<number, DiskErrorCode>> = {
   28: "ENOSPC",
 };
 
+/** What LMDB answers when a page is not what it must be (lmdb.h, "Return Codes"). */
+const DAMAGE_CODES: readonly number[] = [
+  -30_797, // MDB_PAGE_NOTFOUND
+  -30_796, // MDB_CORRUPTED
+  -30_794, // MDB_VERSION_MISMATCH
+  -30_793, // MDB_INVALID
+  -30_787, // MDB_CURSOR_FULL
+  -30_786, // MDB_PAGE_FULL
+  -30_784, // MDB_INCOMPATIBLE
+  -30_782, // MDB_BAD_TXN
+  -30_781, // MDB_BAD_VALSIZE
+  -30_779, // MDB_PROBLEM
+];
+
+/** LMDB has met a page that nobody can have written so. */
+export function tellsDamage(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === "number" && DAMAGE_CODES.includes(code);
+}
+
+export function diskErrorOf(error: unknown, context: string): DiskError {
+  if (error instanceof DiskError) return error;
+  const { code, message } = error as { code?: unknown; message?: string };
+  const known: DiskErrorCode = (typeof code === "number" && CODES[code]) || "other";
+  return new DiskError(known, `${context}: ${message ?? String(error)}`);
+}
+
 /** A disk with less than this free is full to a transaction. */
 const FREE_BYTES_MIN = 4 * 1024 * 1024;
 
@@ -122,11 +149,4 @@ export function commitErrorOf(error: unknown, folder: string, context: string): 
   if (found.code !== "EIO") return found;
   const { bavail, bsize } = statfsSync(folder);
   return bavail * bsize < FREE_BYTES_MIN ? new DiskError("ENOSPC", `${context}: no space left on the disk`) : found;
-}
-
-export function diskErrorOf(error: unknown, context: string): DiskError {
-  if (error instanceof DiskError) return error;
-  const { code, message } = error as { code?: unknown; message?: string };
-  const known: DiskErrorCode = (typeof code === "number" && CODES[code]) || "other";
-  return new DiskError(known, `${context}: ${message ?? String(error)}`);
 }

@@ -1,9 +1,10 @@
 import { assert } from "../core/assert.js";
-import { copyBytes } from "../core/bytes.js";
+import { EMPTY_BYTES } from "../core/bytes.js";
 import type { GroupId } from "../core/machine.js";
 import type { Done, GroupStore, StoreReader, StoreReplacement } from "../node/ports.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
-import { type LmdbDatabase, RECORD_HEAD_BYTES, type ReadTransaction, type Side } from "./state-store-environment.js";
+import { type LmdbDatabase, type ReadTransaction, type Side, tellsDamage } from "./state-store-environment.js";
+import type { GroupRecord } from "./state-store-record.js";
 import type { StateStoreQueue } from "./state-store-queue.js";
 
 /** The two databases of a group; index is the side. */
@@ -11,8 +12,8 @@ export type Sides = readonly [LmdbDatabase<string>, LmdbDatabase<string>];
 
 /** What a group needs of the environment to read. */
 export interface GroupReads {
-  /** The newest record of the group, in the view of `transaction` if there is one. */
-  record(group: GroupId, transaction?: ReadTransaction): Uint8Array;
+  /** The newest record of the group, in the view of `transaction` if there is one; null when it is damaged. */
+  record(group: GroupId, transaction?: ReadTransaction): GroupRecord | null;
   beginRead(): ReadTransaction;
 }
 
@@ -29,8 +30,9 @@ export class LmdbGroupStore implements GroupStore {
     private readonly queue: StateStoreQueue | null,
   ) {
     const record = reads.record(group);
-    this.side = record[0] as Side;
-    this.newestMeta = metaOf(record);
+    this.side = record === null ? 0 : record.side;
+    // No meta is that short: whoever decodes it finds the damage.
+    this.newestMeta = record === null ? EMPTY_BYTES : record.meta;
     this.database = sides[this.side];
   }
 
@@ -63,9 +65,9 @@ export class LmdbGroupStore implements GroupStore {
   openReader(): StoreReader {
     const transaction = this.reads.beginRead();
     const record = this.reads.record(this.group, transaction);
-    const meta = metaOf(record);
+    const meta = record === null ? EMPTY_BYTES : record.meta;
     assert(meta !== null, "a store without a commit has nothing to read");
-    return new LmdbReader(this.group, this.sides[record[0]], transaction, meta);
+    return new LmdbReader(this.group, this.sides[record === null ? 0 : record.side], transaction, meta);
   }
 
   beginReplacement(): StoreReplacement {
@@ -165,10 +167,6 @@ class LmdbReplacement implements StoreReplacement {
 /** A side that could not be emptied (disk full) is emptied before it is filled, and when the group is opened. */
 function ignore(): void {}
 
-function metaOf(record: Uint8Array): Uint8Array | null {
-  return record[1] === 0 ? null : copyBytes(record.subarray(RECORD_HEAD_BYTES));
-}
-
 interface Entry {
   readonly key: string;
   readonly value: Uint8Array;
@@ -185,7 +183,8 @@ function read(
       transaction === undefined ? database.getBinaryFast(key) : database.getBinaryFast(key, { transaction });
     return bytes === undefined ? undefined : bytes.subarray(0, database.lastSize);
   } catch (error) {
-    throw new StateDamaged(group, key, (error as Error).message);
+    if (tellsDamage(error)) throw new StateDamaged(group, key, (error as Error).message);
+    throw error;
   }
 }
 
@@ -196,7 +195,8 @@ function* scan(group: GroupId, entries: Iterator<Entry>): Generator<Entry, void>
       try {
         next = entries.next();
       } catch (error) {
-        throw new StateDamaged(group, null, (error as Error).message);
+        if (tellsDamage(error)) throw new StateDamaged(group, null, (error as Error).message);
+        throw error;
       }
       if (next.done) return;
       yield next.value;

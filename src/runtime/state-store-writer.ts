@@ -8,16 +8,15 @@ import type { RootDatabase } from "lmdb";
 import { assert } from "../core/assert.js";
 import {
   commitErrorOf,
-  DROPPED,
   GROUPS_DATABASE,
   type LmdbDatabase,
   openBinaryDatabase,
   openEnvironment,
   openLatin1Database,
-  RECORD_HEAD_BYTES,
   type Side,
   sideDatabase,
 } from "./state-store-environment.js";
+import { GroupRecord } from "./state-store-record.js";
 import { type Block, unpackChanges, type WriterAnswer, type WriterData, type WriterJob } from "./state-store-jobs.js";
 
 class StateStoreWriter {
@@ -39,7 +38,9 @@ class StateStoreWriter {
     else this.database(job.group, job.side);
     this.root.transactionSync(() => {
       if (job.kind === "commit" || job.kind === "fill") this.apply(job.group, job.side, job.blocks);
-      if (job.kind === "commit" || job.kind === "switch") this.putRecord(job.group, job.side, job.meta);
+      if (job.kind === "commit" || job.kind === "switch") {
+        this.putRecord(job.group, new GroupRecord(job.side, job.meta));
+      }
       if (job.kind === "drop") this.drop(job.group);
     });
   }
@@ -53,27 +54,25 @@ class StateStoreWriter {
     for (const block of blocks) unpackChanges(block, apply);
   }
 
-  private putRecord(group: number, side: number, meta: Uint8Array | null): void {
-    const record = Buffer.alloc(RECORD_HEAD_BYTES + (meta === null ? 0 : meta.length));
-    record[0] = side;
-    record[1] = meta === null ? 0 : 1;
-    if (meta !== null) record.set(meta, RECORD_HEAD_BYTES);
-    this.groups.put(String(group), record);
+  private putRecord(group: number, record: GroupRecord): void {
+    this.groups.put(String(group), record.encode());
   }
 
   private open(group: number): void {
     const sides = this.sides(group);
-    const record = this.groups.getBinary(String(group));
-    if (record !== undefined && record[0] !== DROPPED) {
-      sides[1 - record[0]].clearSync();
-      return;
+    const bytes = this.groups.getBinary(String(group));
+    const record = bytes === undefined ? null : GroupRecord.decode(bytes);
+    if (bytes === undefined || record?.dropped) {
+      this.root.transactionSync(() => this.putRecord(group, new GroupRecord(0, null)));
+    } else if (record !== null) {
+      sides[1 - record.side].clearSync();
     }
-    this.root.transactionSync(() => this.putRecord(group, 0, null));
+    // A damaged record stays as it is: the group's reader will say so.
   }
 
   private drop(group: number): void {
     for (const database of this.sides(group)) database.clearSync();
-    this.putRecord(group, DROPPED, null);
+    this.putRecord(group, new GroupRecord(0, null, true));
   }
 
   private sides(group: number): [LmdbDatabase<Uint8Array>, LmdbDatabase<Uint8Array>] {

@@ -3,7 +3,6 @@ import { assert } from "../core/assert.js";
 import type { GroupId } from "../core/machine.js";
 import type { DiskError, Done, DoneWith, GroupStore, StateStore } from "../node/ports.js";
 import {
-  DROPPED,
   diskErrorOf,
   type EnvironmentOptions,
   GROUPS_DATABASE,
@@ -14,6 +13,7 @@ import {
   type Side,
   sideDatabase,
 } from "./state-store-environment.js";
+import { GroupRecord } from "./state-store-record.js";
 import { type GroupReads, LmdbGroupStore, type Sides } from "./state-store-group.js";
 import { StateStoreQueue } from "./state-store-queue.js";
 
@@ -51,15 +51,13 @@ export class LmdbStateStore implements StateStore, GroupReads {
     return new LmdbStateStore(openEnvironment(folder, full), folder, full);
   }
 
-  /** For a check beside or without the node: no writer, no change. Throws {@link DiskError}. */
+  /**
+   * For a check beside or without the node: no writer, no change. Throws {@link DiskError} when it cannot be opened, and
+   * errors of `lmdb` that {@link tellsDamage} knows.
+   */
   static openToRead(folder: string, options: StateStoreOptions = {}): LmdbStateStore {
     const full = { ...DEFAULTS, ...options, readOnly: true };
-    const root = openEnvironment(folder, full);
-    try {
-      return new LmdbStateStore(root, folder, full);
-    } catch (error) {
-      throw diskErrorOf(error, `cannot read the state in ${folder}`);
-    }
+    return new LmdbStateStore(openEnvironment(folder, full), folder, full);
   }
 
   open(group: GroupId, done: DoneWith<GroupStore | null>): void {
@@ -94,7 +92,7 @@ export class LmdbStateStore implements StateStore, GroupReads {
     const groups: GroupId[] = [];
     for (const name of this.records.getKeys({ start: "" })) {
       const group = Number(name);
-      if (this.record(group)[0] !== DROPPED) groups.push(group);
+      if (!this.record(group)?.dropped) groups.push(group);
     }
     return groups.sort((a, b) => a - b);
   }
@@ -108,11 +106,10 @@ export class LmdbStateStore implements StateStore, GroupReads {
     else this.queue.run({ kind: "close" }, close);
   }
 
-  record(group: GroupId, transaction?: ReadTransaction): Uint8Array {
+  record(group: GroupId, transaction?: ReadTransaction): GroupRecord | null {
     const options = transaction === undefined ? {} : { transaction };
-    const record = this.records.getBinary(String(group), options);
-    assert(record !== undefined, "an open group has a record");
-    return record;
+    const bytes = this.records.getBinary(String(group), options);
+    return bytes === undefined ? null : GroupRecord.decode(bytes);
   }
 
   beginRead(): ReadTransaction {
@@ -131,7 +128,7 @@ export class LmdbStateStore implements StateStore, GroupReads {
     const names = [...this.records.getKeys({ start: "" })];
     for (const name of names) {
       const group = Number(name);
-      if (this.record(group)[0] !== DROPPED) continue;
+      if (!this.record(group)?.dropped) continue;
       for (const index of [0, 1] as const) openLatin1Database(this.root, sideDatabase(group, index)).dropSync();
       this.root.transactionSync(() => this.records.remove(name));
     }

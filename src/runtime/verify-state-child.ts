@@ -2,7 +2,8 @@
 import "./fast-bytes.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
 import { type StateVerdict, verifyGroup } from "../node/state/verify-group.js";
-import { LmdbStateStore } from "./state-store.js";
+import { GroupsLost, LmdbStateStore } from "./state-store.js";
+import { tellsDamage } from "./state-store-environment.js";
 import type { ChildReport } from "./verify-state.js";
 
 const ENTRIES_PER_STEP = 10_000;
@@ -12,9 +13,11 @@ function verifyFolder(folder: string): ChildReport {
   try {
     const store = LmdbStateStore.openToRead(folder);
     for (const group of store.listGroups()) verdicts.push(verifyOne(group, store));
-    return { verdicts, problem: null };
+    return { verdicts, damage: null, problem: null };
   } catch (error) {
-    return { verdicts, problem: (error as Error).message };
+    const { message } = error as Error;
+    if (tellsDamage(error) || error instanceof GroupsLost) return { verdicts, damage: message, problem: null };
+    return { verdicts, damage: null, problem: message };
   }
 }
 
@@ -25,8 +28,8 @@ function verifyOne(group: number, store: LmdbStateStore): StateVerdict {
     while (!step.done) step = steps.next();
     return step.value;
   } catch (error) {
-    if (!(error instanceof StateDamaged)) throw error;
-    return { group, damage: error.message, entryCount: 0, position: 0 };
+    if (!(error instanceof StateDamaged) && !tellsDamage(error)) throw error;
+    return { group, damage: (error as Error).message, entryCount: 0, position: 0 };
   }
 }
 

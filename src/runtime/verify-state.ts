@@ -5,6 +5,8 @@ import { builtFile } from "./built-file.js";
 /** What the child prints. */
 export interface ChildReport {
   readonly verdicts: readonly StateVerdict[];
+  /** What is wrong with the folder as a whole; null: nothing. */
+  readonly damage: string | null;
   /** Why it could not look at all; null when it did. */
   readonly problem: string | null;
 }
@@ -89,7 +91,7 @@ function judge(
     report("unknown", "the check printed no verdict");
     return;
   }
-  const damage = read.verdicts.find((verdict) => verdict.damage !== null)?.damage ?? null;
+  const damage = read.verdicts.find((verdict) => verdict.damage !== null)?.damage ?? read.damage;
   if (damage !== null) report("damaged", damage, read.verdicts);
   else if (read.problem !== null) report("unknown", read.problem, read.verdicts);
   else report("sound", "", read.verdicts);

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
-import { ClientListener } from "./listener.js";
 import type { ServerLimits } from "./limits.js";
+import { ClientListener } from "./listener.js";
 import { MemoryBackend } from "./testing/memory-backend.js";
 import { RawClient } from "./testing/raw-client.js";
 
@@ -10,7 +10,9 @@ afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing.close();
 });
 
-async function serve(limits: Partial<ServerLimits> = {}): Promise<{ backend: MemoryBackend; listener: ClientListener }> {
+async function serve(
+  limits: Partial<ServerLimits> = {},
+): Promise<{ backend: MemoryBackend; listener: ClientListener }> {
   const backend = new MemoryBackend();
   const listener = await ClientListener.listen({ backend, host: "127.0.0.1", port: 0, limits });
   open.push(listener);

@@ -5,6 +5,7 @@
 import type { NodeId } from "../core/machine.js";
 import type { State } from "../core/state.js";
 import { endOfTable, Table } from "../kv/tables.js";
+import type { LogOptions } from "../node/log/options.js";
 import { Election } from "../protocols/raft/election.js";
 import { Leader } from "../protocols/raft/leader.js";
 import { MessageKind } from "../protocols/raft/message.js";
@@ -18,6 +19,8 @@ export interface Canary {
   /** What it breaks, and what must come of it. */
   readonly story: string;
   readonly makeRaft?: (options: RaftOptions, state: State) => Raft;
+  /** What the log's recovery makes of bytes that it cannot explain. */
+  readonly logVerdict?: LogOptions["verdict"];
 }
 
 /** A vote leaves before it is durable: after a power loss its giver may vote again in the same term. */
@@ -152,6 +155,16 @@ export const CANARIES: readonly Canary[] = [
     name: "dedup-not-in-snapshot",
     story: "a snapshot is installed without the table of the requests that were done",
     makeRaft: (options, state) => new NoSessionsRaft(options, state),
+  },
+  {
+    name: "tail-taken-for-corruption",
+    story: "a write that was cut short by a crash is taken for damage: memory is thrown away that was whole",
+    logVerdict: () => "damaged",
+  },
+  {
+    name: "corruption-taken-for-tail",
+    story: "damage in the log is taken for a write that was cut short: what was promised is cut off without a word",
+    logVerdict: () => "tail",
   },
 ];
 

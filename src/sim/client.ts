@@ -27,7 +27,6 @@ export class Client {
   private readonly idPrefix: string;
   private idGeneration = 1;
   private sequence = 1;
-  private pairValue = "";
 
   constructor(
     private readonly fleet: Fleet,
@@ -106,7 +105,7 @@ export class Client {
     this.call(getCommand(key), level, (outcome) => {
       if (outcome instanceof Answer && !outcome.isError) this.checkRead(key, outcome);
       if (recorded) this.complete(outcome, (answer) => answer.text, true);
-      this.next(outcome, true);
+      this.next(outcome);
     });
   }
 
@@ -116,7 +115,7 @@ export class Client {
     this.invoke("write", key, value);
     this.call(setCommand(key, latin1Encode(value)), Level.linearizable, (outcome) => {
       this.complete(outcome, () => null, false);
-      this.next(outcome, false);
+      this.next(outcome);
     });
   }
 
@@ -125,7 +124,7 @@ export class Client {
     this.invoke("delete", key, null);
     this.call(deleteCommand([key]), Level.linearizable, (outcome) => {
       this.complete(outcome, () => null, false);
-      this.next(outcome, false);
+      this.next(outcome);
     });
   }
 
@@ -140,7 +139,7 @@ export class Client {
         this.fleet.counters.conditionsFailed += 1;
         this.fleet.history.fail(this.process, this.fleet.moment(), { mismatch: true });
       } else this.complete(outcome, () => null, false);
-      this.next(outcome, false);
+      this.next(outcome);
     });
   }
 
@@ -152,7 +151,7 @@ export class Client {
       this.complete(outcome, (answer) => answer.text, true);
       const usable = outcome instanceof Answer && !outcome.isError && this.fleet.working && this.connected();
       if (usable) this.setIfVersion(key, outcome);
-      else this.next(outcome, true);
+      else this.next(outcome);
     });
   }
 
@@ -169,7 +168,7 @@ export class Client {
         this.fleet.counters.conditionsFailed += 1;
         this.fleet.history.fail(this.process, this.fleet.moment());
       } else this.complete(outcome, () => null, false);
-      this.next(outcome, false);
+      this.next(outcome);
     });
   }
 
@@ -180,7 +179,7 @@ export class Client {
     this.invoke("read", key, null);
     this.call(getCommand(key), Level.linearizable, (outcome) => {
       this.complete(outcome, (answer) => (answer.text === null ? null : Number(answer.text)), true);
-      this.next(outcome, true);
+      this.next(outcome);
     });
   }
 
@@ -200,14 +199,14 @@ export class Client {
       if (done) {
         this.sequence += 1;
         this.complete(outcome, (answer) => answer.integer, false);
-        this.next(outcome, false);
+        this.next(outcome);
       } else if (attempt < INCREMENT_ATTEMPTS && this.fleet.working) {
         this.retryIncrement(key, attempt + 1, inDoubt || doubtful);
       } else {
         const unsure = inDoubt || doubtful;
         if (unsure) this.abandonIds();
         this.complete(unsure ? "silence" : outcome, () => null, false);
-        this.next(unsure ? "silence" : outcome, false);
+        this.next(unsure ? "silence" : outcome);
       }
     }, id);
   }
@@ -241,7 +240,7 @@ export class Client {
     command.keys = [];
     command.versions = [];
     command.children = [setCommand(`p${number}`, value), setCommand(`q${number}`, value)];
-    this.call(command, Level.linearizable, (outcome) => this.next(outcome, false));
+    this.call(command, Level.linearizable, (outcome) => this.next(outcome));
   }
 
   private readPair(): void {
@@ -253,9 +252,8 @@ export class Client {
       if (outcome instanceof Answer && !outcome.isError) {
         const [p, q] = outcome.items;
         if (p.text !== q.text) this.violate(`the pair ${number} was read as ${p.text} and ${q.text}: half of an atomic write`);
-        else this.pairValue = p.text ?? "";
       }
-      this.next(outcome, true);
+      this.next(outcome);
     });
   }
 
@@ -265,14 +263,14 @@ export class Client {
     const command = setCommand(this.key("m"), latin1Encode(this.value()));
     command.flags = CommandFlag.deadlineRelative;
     command.deadlineMs = between(this.random, 50, 1_500);
-    this.call(command, Level.linearizable, (outcome) => this.next(outcome, false));
+    this.call(command, Level.linearizable, (outcome) => this.next(outcome));
   }
 
   private readMortal(): void {
     const key = this.key("m");
     this.call(getCommand(key), Level.linearizable, (outcome) => {
       if (outcome instanceof Answer && !outcome.isError) this.checkRead(key, outcome);
-      this.next(outcome, true);
+      this.next(outcome);
     });
   }
 
@@ -292,7 +290,7 @@ export class Client {
         outcomes[i] = outcome;
         if (Object.keys(outcomes).length < commands.length) return;
         this.checkBurst(outcomes, [first, second]);
-        this.next(outcomes.find((it) => !(it instanceof Answer)) ?? outcome, false);
+        this.next(outcomes.find((it) => !(it instanceof Answer)) ?? outcome);
       });
     }
   }
@@ -349,7 +347,7 @@ export class Client {
     }
   }
 
-  private next(outcome: Outcome, _harmless: boolean): void {
+  private next(outcome: Outcome): void {
     const { counters } = this.fleet;
     if (outcome === "refused") counters.refused += 1;
     else if (outcome === "silence" || outcome.isUnknown) counters.unknown += 1;

@@ -34,6 +34,7 @@ export interface ComputerOwner {
   started(computer: Computer): void;
   /** Sessions are gone without a word. */
   ended(computer: Computer): void;
+  notStarted(computer: Computer, problem: string): void;
   /** A broken promise. The process is dead already. */
   failed(computer: Computer, problem: string): void;
 }
@@ -85,7 +86,7 @@ export class Computer implements NetworkEndpoint {
     this.hash.text(`start ${this.number} ${problem ?? ""}`);
     if (problem !== null) {
       this.kill();
-      this.owner.failed(this, `node ${this.number} does not start: ${problem}`);
+      this.owner.notStarted(this, problem);
       return;
     }
     this.state = "running";

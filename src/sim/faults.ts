@@ -14,6 +14,9 @@ export class Nemesis {
   private readonly amnesiac = new Set<NodeId>();
   private readonly random: Random;
   readonly done = new Map<string, number>();
+  /** Nodes whose disk has failed or had no room: a process may give up over that. */
+  private readonly spoiled = new Set<NodeId>();
+  private storms = 0;
   private stopped = false;
 
   constructor(private readonly world: World) {
@@ -35,6 +38,11 @@ export class Nemesis {
 
   isAmnesiac(node: NodeId): boolean {
     return this.amnesiac.has(node);
+  }
+
+  /** Whether a fault has been done to the node that a process may give up over. */
+  excuses(node: NodeId): boolean {
+    return this.amnesiac.has(node) || this.spoiled.has(node);
   }
 
   /** Faults end and what they did is repaired; what was lost stays lost. */
@@ -72,10 +80,12 @@ export class Nemesis {
       case "flip":
         return this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
       case "writeError":
+        this.spoiled.add(computer!.number);
         computer!.parts.disk.failNext("sync", "EIO");
         this.startLater(computer!, fault.forUs + 500_000);
         return true;
       case "full":
+        this.spoiled.add(computer!.number);
         this.setFull(computer!, true);
         world.scheduler.after(fault.forUs, () => this.setFull(computer!, false));
         return true;
@@ -158,12 +168,14 @@ export class Nemesis {
   }
 
   private storm(fault: Fault): boolean {
-    const { network, scheduler } = this.world;
-    const calm = network.options;
+    const { network, scheduler, plan } = this.world;
     const { amount } = fault;
-    network.options = { ...calm, lossPerMille: amount, duplicatePerMille: amount, slowPerMille: amount, reorder: true };
+    const bad = { lossPerMille: amount, duplicatePerMille: amount, slowPerMille: amount, reorder: true };
+    network.options = { ...plan.network, ...bad };
+    this.storms += 1;
     scheduler.after(fault.forUs, () => {
-      if (!this.stopped) network.options = calm;
+      this.storms -= 1;
+      if (!this.stopped && this.storms === 0) network.options = plan.network;
     });
     return true;
   }

@@ -19,6 +19,8 @@ const WIRE_US_MAX = 500;
 /** A client's connection to one process. It dies with the process. */
 export class Connection {
   readonly open = new Set<Call>();
+  /** What is sent on one connection arrives in order. */
+  lastArrivalUs = 0;
 
   constructor(
     readonly computer: Computer,
@@ -109,7 +111,8 @@ export class Fleet implements ReplySink {
     this.callNumber += 1;
     const number = this.callNumber;
     const { scheduler, plan } = this.world;
-    scheduler.after(this.wireUs(), () => {
+    connection.lastArrivalUs = Math.max(connection.lastArrivalUs, scheduler.nowUs + this.wireUs());
+    scheduler.after(connection.lastArrivalUs - scheduler.nowUs, () => {
       if (!connection.isAlive) {
         connection.open.delete(call);
         call.finish("refused");

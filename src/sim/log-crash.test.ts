@@ -32,7 +32,7 @@ function dieAndRecover(world: LogWorld, model: LogModel, random: Random): string
 
 function severalLives(seed: number, options: LogOptions = SMALL_LOG): string | null {
   const random = new Random(seed);
-  const world = new LogWorld(seed, options);
+  const world = LogWorld.seeded(seed, options);
   const model = new LogModel(random.fork("model"));
   let problem = model.judge(world.recover(), 0);
   for (let life = 0; life < 6 && problem === null; life += 1) {
@@ -52,7 +52,7 @@ describe("a log whose process is killed or whose power fails", () => {
       let ended = true;
       for (let dice = 0; dice < 12; dice += 1) {
         // One and the same life each time; only its last moment differs.
-        const world = new LogWorld(1);
+        const world = LogWorld.seeded(1);
         const model = new LogModel(new Random(2));
         world.startRecovery();
         ended = !runSteps(world, model, steps);

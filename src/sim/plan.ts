@@ -69,6 +69,7 @@ export interface NodePlan {
   readonly checkpointBytes: number;
   readonly snapshotChunkBytes: number;
   readonly retainedBytes: number;
+  readonly requestTimeoutMs: number;
 }
 
 /** Everything that one simulation depends on, as plain data: a plan gives one run. */
@@ -116,6 +117,7 @@ function planNode(random: Random): NodePlan {
     checkpointBytes: random.pick([2, 8, 32]) * 1_024,
     snapshotChunkBytes: random.pick([256, 1_024, 65_536]),
     retainedBytes: random.pick([0, 2_048, 16_384]),
+    requestTimeoutMs: random.pick([500, 2_000, 5_000]),
   };
 }
 

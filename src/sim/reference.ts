@@ -1,9 +1,11 @@
 import { assert } from "../core/assert.js";
 import { crc32, latin1Decode } from "../core/bytes.js";
 import { MapState } from "../core/map-state.js";
+import type { State } from "../core/state.js";
 import { type Command, getCommand } from "../kv/command.js";
 import { type Result, ResultKind } from "../kv/result.js";
 import { type ApplyObserver, Store } from "../kv/store.js";
+import { endOfTable, Table } from "../kv/tables.js";
 import { TraceHash } from "./trace-hash.js";
 
 /** Content of a key from one position on. */
@@ -93,13 +95,15 @@ export class Reference {
   }
 }
 
-/** Every key and value, in order. */
-export function hashState(state: { range: MapState["range"] }): string {
+/** Every key and value, table by table in order. */
+export function hashState(state: Pick<State, "range">): string {
   const hash = new TraceHash();
-  state.range("", "\u0100", (key, value) => {
-    hash.text(key);
-    hash.bytes(value);
-    return true;
-  });
+  for (const table of Object.values(Table)) {
+    state.range(table, endOfTable(table), (key, value) => {
+      hash.text(key);
+      hash.bytes(value);
+      return true;
+    });
+  }
   return hash.digest();
 }

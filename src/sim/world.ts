@@ -21,6 +21,8 @@ export interface WorldObserver {
   turned(computer: Computer): void;
   started(computer: Computer): void;
   ended(computer: Computer): void;
+  /** The process ended at its start and said why. */
+  notStarted(computer: Computer, problem: string): void;
 }
 
 /**
@@ -46,11 +48,13 @@ export class World {
 
   private build(number: NodeId, random: Random): Computer {
     const { skewMs, driftPpm } = this.plan.clocks[number - 1];
+    // What a completion throws ends the process that it was for.
+    const timer = { after: (delayUs: number, run: () => void) => this.scheduler.after(delayUs, () => computer.guard(run)) };
     const parts = {
       clock: new SimClock(this.scheduler, skewMs, driftPpm, () => computer.wake()),
-      disk: new SimDisk(this.scheduler, random.fork("disk"), DISK),
+      disk: new SimDisk(timer, random.fork("disk"), DISK),
       store: new SimStateStore({
-        schedule: (delayMs, run) => this.scheduler.after(delayMs * 1_000, run),
+        schedule: (delayMs, run) => timer.after(delayMs * 1_000, run),
         random: random.fork("store"),
         delayMsMin: 0,
         delayMsMax: STORE_DELAY_MS_MAX,
@@ -62,6 +66,7 @@ export class World {
       turned: (it: Computer) => this.observer.turned(it),
       started: (it: Computer) => this.observer.started(it),
       ended: (it: Computer) => this.observer.ended(it),
+      notStarted: (it: Computer, problem: string) => this.observer.notStarted(it, problem),
       failed: (_it: Computer, problem: string) => this.violate(problem),
     };
     const { tickMs } = this.plan.node;

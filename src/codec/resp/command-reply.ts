@@ -56,7 +56,7 @@ function categories(spec: CommandSpec): string[] {
   const names: string[] = [];
   if (spec.group === "string") names.push("@string");
   else if (spec.group === "transactions") names.push("@transaction");
-  else if (spec.group === "connection") names.push("@connection");
+  else if (spec.group === "connection" || spec.name === "wait") names.push("@connection");
   else if (spec.flags.includes("write") || spec.flags.includes("readonly")) names.push("@keyspace");
   if (spec.flags.includes("write")) names.push("@write");
   if (spec.flags.includes("readonly")) names.push("@read");
@@ -81,7 +81,7 @@ function writeDocs(specs: readonly (CommandSpec | null)[], writer: RespWriter): 
 }
 
 function writeKeys(request: Arguments, writer: RespWriter): void {
-  const spec = request.count < 3 ? null : findCommand(request, 2);
+  const spec = request.count < 4 ? null : findCommand(request, 2);
   const error = keysError(request, spec);
   if (spec === null || error !== "") {
     writer.error(error);
@@ -96,7 +96,7 @@ function writeKeys(request: Arguments, writer: RespWriter): void {
 }
 
 function keysError(request: Arguments, spec: CommandSpec | null): string {
-  if (request.count < 3) return wrongArity("command|getkeys");
+  if (request.count < 4) return wrongArity("command|getkeys");
   if (spec === null) return "ERR Invalid command specified";
   if (spec.keys[0] === 0) return "ERR The command has no key arguments";
   return spec.accepts(request.count - 2) ? "" : "ERR Invalid number of arguments specified for command";

@@ -44,7 +44,9 @@ function setOptions(request: Arguments, command: Command): Command | string {
       continue;
     }
     const option = deadlineOptionAt(request, i);
-    if (option === "" || deadlineOption !== "" || i + 1 === request.count) return SYNTAX_ERROR;
+    if (option === "" || i + 1 === request.count) return SYNTAX_ERROR;
+    // The same one twice is fine with Redis: the last counts.
+    if (deadlineOption !== "" && deadlineOption !== option) return SYNTAX_ERROR;
     if ((command.flags & CommandFlag.keepDeadline) !== 0) return SYNTAX_ERROR;
     deadlineOption = option;
     i += 1;

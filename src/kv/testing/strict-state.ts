@@ -2,8 +2,8 @@ import { MapState } from "../../core/map-state.js";
 import type { State } from "../../core/state.js";
 
 /**
- * A state that takes its contract at its word: what it handed out turns to rubbish at the next change, it may not change
- * while it is visited, and nobody may write to what it hands out or was given.
+ * A state that takes its contract at its word: what it handed out turns to rubbish at the next change, it may not
+ * change while it is visited, and nobody may write to what it hands out or was given.
  */
 export class StrictState implements State {
   readonly map = new MapState();

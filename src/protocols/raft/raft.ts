@@ -99,7 +99,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.election = this.createElection();
     const answer = (request: Request, result: Result): void => this.outbox.reply(request, result);
     this.writes = new WriteQueue(options, () => this.store.timeMs, answer);
-    this.reads = new ReadQueue((request) => this.store.read(request.command, this.wallMs), answer);
+    this.reads = new ReadQueue((request) => this.store.read(request.command), answer);
     this.waits = new DurabilityWaits(answer);
     this.observer = {
       wants: (client) => this.writes.wants(client),

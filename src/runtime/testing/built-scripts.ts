@@ -3,8 +3,14 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { builtFile } from "../built-file.js";
 
-const SCRIPTS = ["state-store-writer", "verify-state-child"];
+const SCRIPTS = ["state-store-writer", "verify-state-child", "testing/committing-child"];
+const FOLDERS = ["core", "node", "node/state", "runtime", "runtime/testing"];
 const SOURCE = fileURLToPath(new URL("../..", import.meta.url));
+
+function sources(): string[] {
+  const names = FOLDERS.flatMap((folder) => readdirSync(SOURCE + folder).map((name) => `${SOURCE}${folder}/${name}`));
+  return names.filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts"));
+}
 
 function modifiedMs(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -12,16 +18,13 @@ function modifiedMs(path: string): number {
 
 /** Makes the scripts that worker threads and child processes run, when the last build has not, or has older ones. */
 export async function buildScripts(): Promise<void> {
-  const sources = ["core", "node/state", "runtime"].flatMap((room) =>
-    readdirSync(`${SOURCE}/${room}`).map((name) => `${SOURCE}/${room}/${name}`),
-  );
-  const newestMs = Math.max(...sources.filter((path) => path.endsWith(".ts")).map(modifiedMs));
+  const files = sources();
+  const newestMs = Math.max(...files.map(modifiedMs));
   if (SCRIPTS.every((name) => modifiedMs(builtFile(name)) > newestMs)) return;
   await build({
-    entryPoints: SCRIPTS.map((name) => `${SOURCE}/runtime/${name}.ts`),
-    outdir: fileURLToPath(new URL("../../../dist/runtime", import.meta.url)),
-    bundle: true,
-    packages: "external",
+    entryPoints: files,
+    outdir: fileURLToPath(new URL("../../../dist", import.meta.url)),
+    outbase: SOURCE,
     format: "esm",
     platform: "node",
     target: "node20",

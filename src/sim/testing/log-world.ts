@@ -22,32 +22,32 @@ const HOUR_US = 3_600_000_000;
 
 /** A log on a simulated disk, with nothing else around it. */
 export class LogWorld implements LogListener {
-  readonly scheduler = new Scheduler();
-  readonly disk: SimDisk;
   log: Log;
   outcome: RecoveryOutcome | null = null;
   readonly durable = new Map<GroupId, number>();
   failure: DiskError | null = null;
   readonly refusals: string[] = [];
+  /** Filled by whoever sets `disk.callLog`. */
   readonly calls: string[] = [];
 
-  constructor(
-    seed: number,
-    readonly options: LogOptions = SMALL_LOG,
-    capacityBytes = Number.POSITIVE_INFINITY,
-    disk?: SimDisk,
+  private constructor(
+    readonly scheduler: Scheduler,
+    readonly disk: SimDisk,
+    readonly options: LogOptions,
   ) {
-    const diskOptions = { capacityBytes, latencyMinUs: 20, latencyMaxUs: 60 };
-    this.disk = disk ?? new SimDisk(this.scheduler, new Random(seed), diskOptions);
     this.log = this.newLog();
   }
 
-  /** The same files, and another life from here on. */
-  fork(seed: number, options = this.options): LogWorld {
+  static seeded(seed: number, options = SMALL_LOG, capacityBytes = Number.POSITIVE_INFINITY): LogWorld {
     const scheduler = new Scheduler();
-    const world = new LogWorld(seed, options, 0, this.disk.fork(scheduler, new Random(seed)));
-    Object.assign(world, { scheduler });
-    return world;
+    const disk = new SimDisk(scheduler, new Random(seed), { capacityBytes, latencyMinUs: 20, latencyMaxUs: 60 });
+    return new LogWorld(scheduler, disk, options);
+  }
+
+  /** The same files, and another life from here on. */
+  fork(options = this.options): LogWorld {
+    const scheduler = new Scheduler();
+    return new LogWorld(scheduler, this.disk.fork(scheduler, new Random(1)), options);
   }
 
   private newLog(): Log {
@@ -67,14 +67,6 @@ export class LogWorld implements LogListener {
 
   diskRefused(reason: string): void {
     this.refusals.push(reason);
-  }
-
-  recordCalls(): void {
-    this.disk.callLog = (call) => this.calls.push(call);
-  }
-
-  takeCalls(): string[] {
-    return this.calls.splice(0);
   }
 
   /** Until the disk has nothing more to do. */

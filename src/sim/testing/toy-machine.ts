@@ -121,6 +121,7 @@ export class ToyMachine implements Machine<ToyMessage, ToyRequest, string> {
   }
   mayLead(): void {}
   stepAside(): void {}
+  abandon(): void {}
   progress(): [] {
     return [];
   }

@@ -44,7 +44,8 @@ function readMultibulk(input: string, start: number, limits: RespLimits): { word
     if (input[at] !== "$") return `expected '$', got '${input[at]}'`;
     const length = readInteger(input, at + 1);
     if (length === "incomplete") return length;
-    if (typeof length === "string" || length.negative || length.value > limits.bulkBytesMax) return "invalid bulk length";
+    if (typeof length === "string" || length.negative || length.value > limits.bulkBytesMax)
+      return "invalid bulk length";
     if (length.end - start + length.value > limits.requestBytesMax) return "too big request";
     at = length.end + length.value;
     if (at + 2 > input.length) return "incomplete";
@@ -74,7 +75,8 @@ function readInteger(input: string, at: number): { value: number; negative: bool
 function splitWords(line: string): string[] | null {
   const text = line.split("\0")[0];
   const words: string[] = [];
-  const token = /[ \t\n\v\f\r]*([^ \t\n\v\f\r"']*(?:"((?:\\[^]|[^"\\])*)"(?=[ \t\n\v\f\r]|$)|'((?:\\'|[^'])*?)'(?=[ \t\n\v\f\r]|$))?)/y;
+  const token =
+    /[ \t\n\v\f\r]*([^ \t\n\v\f\r"']*(?:"((?:\\[\s\S]|[^"\\])*)"(?=[ \t\n\v\f\r]|$)|'((?:\\'|\\(?!')|[^'\\])*)'(?=[ \t\n\v\f\r]|$))?)/y;
   let at = 0;
   while (/[^ \t\n\v\f\r]/.test(text.slice(at))) {
     token.lastIndex = at;
@@ -94,7 +96,7 @@ function splitWords(line: string): string[] | null {
 
 function unescapeDouble(text: string): string {
   const named: Record<string, string> = { n: "\n", r: "\r", t: "\t", b: "\b", a: "\x07" };
-  return text.replace(/\\(?:x([0-9a-fA-F]{2})|([^]))/g, (_all, hex?: string, char?: string) =>
+  return text.replace(/\\(?:x([0-9a-fA-F]{2})|([\s\S]))/g, (_all, hex?: string, char?: string) =>
     hex === undefined ? (named[char!] ?? char!) : String.fromCharCode(Number.parseInt(hex, 16)),
   );
 }

@@ -1,0 +1,175 @@
+/** One member of a cluster as a process: node, client port, signals. */
+import { mkdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import "../runtime/fast-bytes.js";
+import type { BackendStatus } from "../kv/backend.js";
+import { NODE_DEFAULTS, type NodeOptions } from "../node/options.js";
+import { type Logger, LineLogger } from "../runtime/log.js";
+import { Member } from "../runtime/member.js";
+import { ClientListener } from "../server/listener.js";
+import type { NodeConfig } from "./config.js";
+import { portInUse } from "./port-probe.js";
+import { BUILD_VERSION } from "./version.js";
+
+/** A node that finds its data damaged starts again, as a new life, this often. */
+const REBUILDS_MAX = 3;
+const READY_POLL_MS = 50;
+
+/** What a node under `gamut up` tells its parent. */
+export type NodeMessage =
+  | { readonly type: "listening" }
+  | { readonly type: "ready"; readonly status: BackendStatus }
+  | { readonly type: "failed"; readonly problem: string };
+
+export async function runNode(config: NodeConfig): Promise<void> {
+  const logger = new LineLogger({ node: config.node, level: config.log.level, json: config.log.json });
+  const process_ = new NodeProcess(config, logger);
+  await process_.run();
+}
+
+class NodeProcess {
+  private member: Member | null = null;
+  private listener: ClientListener | null = null;
+  private rebuilds = 0;
+  private stopping = false;
+
+  constructor(
+    private readonly config: NodeConfig,
+    private readonly logger: Logger,
+  ) {}
+
+  async run(): Promise<void> {
+    const stop = (): void => void this.stop();
+    process.on("SIGINT", stop);
+    process.on("SIGTERM", stop);
+    // The parent is gone: nobody else would stop this node.
+    if (process.channel !== undefined) process.on("disconnect", stop);
+    try {
+      await this.start();
+    } catch (error) {
+      this.fail((error as Error).message);
+    }
+  }
+
+  private async start(): Promise<void> {
+    const { config } = this;
+    const { host, clientPort, peerPort } = config.listen;
+    const problem =
+      (await portInUse(host, clientPort, "--port-base or listen.clientPort")) ??
+      (await portInUse(host, peerPort, "--port-base or listen.peerPort"));
+    if (problem !== null) throw new Error(problem);
+    this.member = await Member.start({
+      node: nodeOptions(config),
+      clusterName: config.cluster,
+      folder: dataFolder(config),
+      listenHost: host,
+      peerPort,
+      peers: config.members.map((member) => ({ node: member.node, host: member.host, port: member.peerPort })),
+      logger: this.logger,
+      onFatal: (reason, rebuild) => void this.fatal(reason, rebuild),
+    });
+    this.listener = await ClientListener.listen({
+      backend: this.member.node,
+      host,
+      port: clientPort,
+      durability: config.durability === "memory" ? "memory" : "disk",
+      limits: { connectionsMax: config.limits.clientConnections },
+    });
+    this.logger.info("listening", { clients: `${host}:${clientPort}`, peers: `${host}:${peerPort}` });
+    tellParent({ type: "listening" });
+    this.reportReady();
+  }
+
+  private reportReady(): void {
+    const timer = setInterval(() => {
+      if (this.member === null) {
+        clearInterval(timer);
+        return;
+      }
+      const status = this.member.node.status();
+      if (!status.keyspaces.some((keyspace) => keyspace.name === "default" && keyspace.leader !== 0)) return;
+      clearInterval(timer);
+      this.logger.info("ready", { cluster: status.clusterId });
+      tellParent({ type: "ready", status });
+    }, READY_POLL_MS);
+  }
+
+  private async fatal(reason: string, rebuild: boolean): Promise<void> {
+    this.logger.error(reason);
+    if (!rebuild || this.rebuilds >= REBUILDS_MAX) {
+      this.fail(reason);
+      return;
+    }
+    this.rebuilds += 1;
+    await this.closeAll();
+    try {
+      await this.start();
+    } catch (error) {
+      this.fail((error as Error).message);
+    }
+  }
+
+  private async closeAll(): Promise<void> {
+    const { member, listener } = this;
+    this.member = null;
+    this.listener = null;
+    await listener?.close();
+    await member?.close();
+  }
+
+  private fail(problem: string): void {
+    tellParent({ type: "failed", problem });
+    if (process.channel === undefined) console.error(`gamut: ${problem}`);
+    // What was said must be out before the process is.
+    setTimeout(() => process.exit(1), 50);
+  }
+
+  private async stop(): Promise<void> {
+    if (this.stopping) return;
+    this.stopping = true;
+    this.logger.info("stopping");
+    await this.listener?.close();
+    await this.member?.stop();
+    if (this.config.durability === "memory") rmSync(dataFolder(this.config), { recursive: true, force: true });
+    this.logger.info("stopped");
+    process.exit(0);
+  }
+}
+
+function tellParent(message: NodeMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+/** With `memory` durability nothing outlives the process: the files are in memory, and begin empty. */
+function dataFolder(config: NodeConfig): string {
+  if (config.durability === "sync") return config.dataDir;
+  const folder = join(memoryRoot(), `gamut-${config.cluster}-${config.node}-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+function memoryRoot(): string {
+  return process.platform === "linux" ? "/dev/shm" : tmpdir();
+}
+
+function nodeOptions(config: NodeConfig): NodeOptions {
+  const { timing, limits } = config;
+  return {
+    ...NODE_DEFAULTS,
+    node: config.node,
+    members: config.members.map((member) => ({
+      node: member.node,
+      peerAddress: `${member.host}:${member.peerPort}`,
+      clientAddress: `${member.host}:${member.clientPort}`,
+    })),
+    buildVersion: BUILD_VERSION,
+    tickMs: timing.tickMs,
+    requestTimeoutMs: limits.requestTimeoutMs,
+    raft: {
+      ...NODE_DEFAULTS.raft,
+      heartbeatTicks: Math.max(1, Math.round(timing.heartbeatMs / timing.tickMs)),
+      electionTicks: Math.max(3, Math.round(timing.electionMs / timing.tickMs)),
+    },
+  };
+}

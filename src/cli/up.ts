@@ -1,0 +1,181 @@
+/** `gamut up`: a whole cluster on this machine, one process a node. */
+import { type ChildProcess, fork } from "node:child_process";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import Table from "cli-table3";
+import { stringify } from "yaml";
+import type { BackendStatus } from "../kv/backend.js";
+import { clusterConfigs, type NodeConfig } from "./config.js";
+import type { NodeMessage } from "./node-process.js";
+import { portInUse } from "./port-probe.js";
+
+const RESTART_MS = 2_000;
+const STOP_MS = 8_000;
+/** A node that dies sooner than this after its start is not started again. */
+const CRASH_LOOP_MS = 1_000;
+
+export interface UpOptions {
+  readonly nodes: number;
+  readonly dataDir: string;
+  readonly portBase: number;
+  readonly memory: boolean;
+  readonly restart: boolean;
+}
+
+interface RunningNode {
+  readonly config: NodeConfig;
+  child: ChildProcess | null;
+  startedMs: number;
+  listening: boolean;
+  status: BackendStatus | null;
+}
+
+export async function up(options: UpOptions): Promise<void> {
+  const configs = clusterConfigs({
+    nodes: options.nodes,
+    dataDir: resolve(options.dataDir),
+    portBase: options.portBase,
+    memory: options.memory,
+  });
+  for (const { listen } of configs) {
+    const problem =
+      (await portInUse(listen.host, listen.clientPort, "--port-base")) ??
+      (await portInUse(listen.host, listen.peerPort, "--port-base"));
+    if (problem !== null) throw new Error(problem);
+  }
+  await new Cluster(options, configs).run();
+}
+
+class Cluster {
+  private readonly nodes: RunningNode[];
+  private stopping = false;
+  private shown = false;
+
+  constructor(
+    private readonly options: UpOptions,
+    configs: readonly NodeConfig[],
+  ) {
+    this.nodes = configs.map((config) => ({ config, child: null, startedMs: 0, listening: false, status: null }));
+  }
+
+  async run(): Promise<void> {
+    const { nodes } = this;
+    console.log(`Starting ${nodes.length} node${nodes.length === 1 ? "" : "s"}, data in ${this.where()}`);
+    const stopped = new Promise<void>((done) => {
+      const stop = (): void => {
+        if (this.stopping) return;
+        this.stopping = true;
+        void this.stop().then(done);
+      };
+      process.on("SIGINT", stop);
+      process.on("SIGTERM", stop);
+    });
+    for (const node of nodes) this.startNode(node);
+    await stopped;
+    process.exit(process.exitCode ?? 0);
+  }
+
+  private where(): string {
+    return this.options.memory ? "memory (nothing survives a stop)" : resolve(this.options.dataDir);
+  }
+
+  private startNode(node: RunningNode): void {
+    const { config } = node;
+    mkdirSync(config.dataDir, { recursive: true });
+    const file = join(config.dataDir, "config.yaml");
+    writeFileSync(file, stringify(configFile(config)));
+    const log = openSync(join(config.dataDir, "node.log"), "a");
+    const child = fork(fileURLToPath(new URL("../../bin/gamut.js", import.meta.url)), ["node", "--config", file], {
+      stdio: ["ignore", log, log, "ipc"],
+      // Its own process group: Ctrl-C is for us, and we stop the nodes one after the other.
+      detached: true,
+    });
+    closeSync(log);
+    node.child = child;
+    node.startedMs = Date.now();
+    child.on("message", (message) => this.heard(node, message as NodeMessage));
+    child.on("exit", (code, signal) => this.exited(node, code, signal));
+  }
+
+  private heard(node: RunningNode, message: NodeMessage): void {
+    if (message.type === "failed") {
+      console.error(`node ${node.config.node}: ${message.problem}`);
+      return;
+    }
+    if (message.type === "listening") {
+      node.listening = true;
+      if (!this.shown) {
+        const count = this.nodes.filter((each) => each.listening).length;
+        console.log(`node ${node.config.node} is up (${count} of ${this.nodes.length}), forming the cluster …`);
+      } else console.log(`node ${node.config.node} is up again`);
+      return;
+    }
+    node.status = message.status;
+    if (this.shown || this.nodes.some((each) => each.status === null)) return;
+    this.shown = true;
+    this.show(message.status);
+  }
+
+  private show(status: BackendStatus): void {
+    const table = new Table({
+      head: ["node", "clients", "peers", "process", "role"],
+      style: { head: [], border: [] },
+    });
+    const leader = status.keyspaces.find((keyspace) => keyspace.name === "default")?.leader;
+    for (const { config, child } of this.nodes) {
+      const { host, clientPort, peerPort } = config.listen;
+      const role = config.node === leader ? "leader" : "follower";
+      table.push([config.node, `${host}:${clientPort}`, `${host}:${peerPort}`, child?.pid ?? "", role]);
+    }
+    const { host, clientPort } = this.nodes[0].config.listen;
+    console.log(table.toString());
+    console.log(`redis    redis-cli -h ${host} -p ${clientPort} SET greeting hello`);
+    console.log(`gamut    npx gamut get greeting --address ${host}:${clientPort}`);
+    console.log(`any node takes any request. Ctrl-C stops; the data stay in ${this.where()}`);
+    console.log(`ready    cluster ${status.clusterId}`);
+  }
+
+  private exited(node: RunningNode, code: number | null, signal: string | null): void {
+    node.child = null;
+    node.listening = false;
+    if (this.stopping) return;
+    const how = signal === null ? `with code ${code}` : `by ${signal}`;
+    const lived = Date.now() - node.startedMs;
+    console.error(`node ${node.config.node} ended ${how}; its log is ${join(node.config.dataDir, "node.log")}`);
+    if (!this.shown && signal === null) {
+      process.exitCode = 1;
+      process.emit("SIGTERM");
+    } else if (this.options.restart && (lived >= CRASH_LOOP_MS || signal !== null)) {
+      setTimeout(() => {
+        if (!this.stopping) this.startNode(node);
+      }, RESTART_MS);
+    }
+  }
+
+  /** One after the other, so that leadership can be handed over as long as there is somebody to take it. */
+  private async stop(): Promise<void> {
+    console.log("stopping …");
+    for (const node of this.nodes) await stopNode(node);
+    console.log("stopped");
+  }
+}
+
+function stopNode(node: RunningNode): Promise<void> {
+  const { child } = node;
+  if (child === null || child.exitCode !== null) return Promise.resolve();
+  return new Promise((done) => {
+    const kill = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    child.once("exit", () => {
+      clearTimeout(kill);
+      done();
+    });
+    child.kill("SIGTERM");
+  });
+}
+
+/** What `gamut node --config` reads back. */
+function configFile(config: NodeConfig): object {
+  const { node, cluster, dataDir, listen, members, durability } = config;
+  return { node, cluster, dataDir, listen, members, durability };
+}

@@ -1,0 +1,59 @@
+import "./fast-bytes.js";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { GroupStore } from "../node/ports.js";
+import { BufferedState } from "../node/state/buffered-state.js";
+import { damageOf, rangeOf } from "../node/testing/buffered-state-suite.js";
+import { told, toldValue } from "../node/testing/store-world.js";
+import { builtFile } from "./built-file.js";
+import { LmdbStateStore } from "./state-store.js";
+import { buildScripts } from "./testing/built-scripts.js";
+
+/** Lets a child commit, kills it with SIGKILL some ms after its first word, answers the last position that it told. */
+function commitUntilKilled(folder: string, killAfterMs: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [builtFile("testing/committing-child"), folder], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      if (output === "") setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+      output += text;
+    });
+    child.on("close", (code, signal) => {
+      if (signal === "SIGKILL") resolve(Number(output.trim().split("\n").at(-1)));
+      else reject(new Error(`the child ended by itself with ${code ?? signal}`));
+    });
+  });
+}
+
+describe("kill -9 during commits", () => {
+  let folder: string;
+  beforeEach(async () => {
+    await buildScripts();
+    folder = mkdtempSync(join(tmpdir(), "gamut-state-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  it("leaves the last durable checkpoint whole, and nothing of a half-filled replacement", async () => {
+    let before = 0;
+    for (const killAfterMs of [0, 13, 40, 77, 150, 201]) {
+      const toldPosition = await commitUntilKilled(folder, killAfterMs);
+      expect(toldPosition).toBeGreaterThan(before);
+      const store = LmdbStateStore.open(folder);
+      const group = (await toldValue<GroupStore | null>((done) => store.open(1, done))) as GroupStore;
+      const state = new BufferedState(1, group);
+      const position = state.lastCheckpoint?.position ?? 0;
+      expect(position).toBeGreaterThanOrEqual(toldPosition);
+      expect(damageOf(state)).toBeNull();
+      const content = rangeOf(state, "\x00", "\xff");
+      expect(content.length).toBe(200);
+      expect(new Set(content.map(([, value]) => value))).toEqual(new Set([String(position)]));
+      await told((done) => store.close(done));
+      before = position;
+    }
+  });
+});

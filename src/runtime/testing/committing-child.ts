@@ -1,0 +1,33 @@
+/**
+ * `node committing-child.js FOLDER`: makes checkpoints until it is killed. In that of position n, every key of k0 … k199
+ * has the value n. Prints n once it was told that it is durable. Leaves half-filled replacements about.
+ */
+import "../fast-bytes.js";
+import { latin1Encode } from "../../core/bytes.js";
+import type { GroupStore } from "../../node/ports.js";
+import { BufferedState } from "../../node/state/buffered-state.js";
+import { LmdbStateStore } from "../state-store.js";
+
+function fillHalf(store: GroupStore, position: number): void {
+  const replacement = store.beginReplacement();
+  const junk = new Map<string, Uint8Array>();
+  for (let i = 0; i < 500; i += 1) junk.set(`junk${i}`, latin1Encode(String(position)));
+  replacement.put(junk, () => {});
+}
+
+function checkpoint(state: BufferedState, store: GroupStore): void {
+  const position = (state.lastCheckpoint?.position ?? 0) + 1;
+  for (let i = 0; i < 200; i += 1) state.put(`k${i}`, latin1Encode(String(position)));
+  state.beginCheckpoint(position, 1, new Uint8Array(0), (error) => {
+    if (error !== null) throw error;
+    process.stdout.write(`${position}\n`);
+    checkpoint(state, store);
+  });
+  if (position % 10 === 3) fillHalf(store, position);
+  while (state.advance(1_000));
+}
+
+LmdbStateStore.open(process.argv[2]).open(1, (error, store) => {
+  if (store === null) throw error;
+  checkpoint(new BufferedState(1, store), store);
+});

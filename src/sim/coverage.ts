@@ -1,0 +1,41 @@
+import type { Nemesis } from "./faults.js";
+import type { Fleet } from "./fleet.js";
+import type { Safety } from "./safety.js";
+import type { World } from "./world.js";
+
+const NOTICES: readonly (readonly [words: string, kind: string])[] = [
+  ["set aside", "damaged data set aside"],
+  ["this folder is empty", "lost folders noticed"],
+  ["has room again", "disks with room again"],
+  ["not well formed", "malformed frames"],
+];
+
+/** What a run has come across: a swarm that never gets somewhere has not tested it. */
+export class Coverage {
+  private readonly counted = new Map<string, number>();
+
+  add(what: string, times = 1): void {
+    if (times > 0) this.counted.set(what, (this.counted.get(what) ?? 0) + times);
+  }
+
+  /** What a node said about itself; answers what that counts as. */
+  noticed(message: string): string {
+    const found = NOTICES.find(([words]) => message.includes(words));
+    const kind = found === undefined ? "disks full" : found[1];
+    this.add(kind);
+    return kind;
+  }
+
+  take(world: World, fleet: Fleet, safety: Safety, nemesis: Nemesis): void {
+    for (const [name, count] of Object.entries(world.network.counters)) this.add(`frames ${name}`, count);
+    for (const [name, count] of Object.entries(fleet.counters)) this.add(`operations ${name}`, count);
+    for (const [kind, count] of nemesis.done) this.add(`fault ${kind}`, count);
+    this.add("elections won", safety.elections);
+    this.add("states compared", safety.statesCompared);
+    for (const { parts } of world.computers) this.add("state commits", parts.store.commitCount);
+  }
+
+  counts(): Record<string, number> {
+    return Object.fromEntries([...this.counted].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+}
