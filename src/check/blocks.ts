@@ -69,7 +69,10 @@ export function buildBlocks(operations: readonly Operation[], timeline: Timeline
   return { found: clusters instanceof Map ? chain(operations, timeline, clusters) : clusters, evidence };
 }
 
-function gatherClusters(operations: readonly Operation[], evidence: Map<number, number>): Map<number, Cluster> | Contradiction {
+function gatherClusters(
+  operations: readonly Operation[],
+  evidence: Map<number, number>,
+): Map<number, Cluster> | Contradiction {
   const writers = new Map<Value, number>([[null, BEGINNING]]);
   operations.forEach(({ f, value }, i) => {
     if (f !== "read" && value !== null) writers.set(value, i);
@@ -170,7 +173,8 @@ function circle(operations: readonly Operation[], clusters: ReadonlyMap<number, 
   const chained = new Set<number>();
   for (const first of clusters.values()) {
     if (first.writer !== BEGINNING && operations[first.writer]!.f === "cas") continue;
-    for (let next: number | undefined = first.writer; next !== undefined; next = clusters.get(next)!.swap) chained.add(next);
+    for (let next: number | undefined = first.writer; next !== undefined; next = clusters.get(next)!.swap)
+      chained.add(next);
   }
   const start = [...clusters.keys()].find((writer) => !chained.has(writer))!;
   const members = [start];

@@ -22,7 +22,11 @@ describe("our own histories", () => {
   const folder = join(dirname(fileURLToPath(import.meta.url)), "testdata");
   for (const name of readdirSync(folder)) {
     const text = readFileSync(join(folder, name), "utf8");
-    const header = JSON.parse(text.slice(0, text.indexOf("\n"))) as { note: string; linearizable: boolean; sequential: boolean };
+    const header = JSON.parse(text.slice(0, text.indexOf("\n"))) as {
+      note: string;
+      linearizable: boolean;
+      sequential: boolean;
+    };
     test(`${name}: ${header.note}`, () => {
       const operations = parseHistory(text);
       expectVerdict(operations, checkLinearizable(operations), header.linearizable);
@@ -37,7 +41,8 @@ describe("our own histories", () => {
 const folder = process.env["GAMUT_HISTORIES"];
 
 describe.skipIf(folder === undefined)("histories of others (skipped unless GAMUT_HISTORIES names their folder)", () => {
-  const manifest = folder === undefined ? { files: [] } : JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+  const manifest =
+    folder === undefined ? { files: [] } : JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
   const files = manifest.files as { file: string; expected?: { linearizable: boolean } }[];
   for (const { file, expected } of files) {
     if (expected === undefined) continue;

@@ -3,8 +3,10 @@ import { HistoryError } from "./assembler.js";
 import { formatHistory, parseHistory } from "./history.js";
 import { HistoryRecorder } from "./recorder.js";
 
-const invoke = (more: object) => JSON.stringify({ process: 0, type: "invoke", f: "write", key: "x", value: 1, time: 0, ...more });
-const complete = (more: object) => JSON.stringify({ process: 0, type: "ok", f: "write", key: "x", value: 1, time: 1, ...more });
+const invoke = (more: object) =>
+  JSON.stringify({ process: 0, type: "invoke", f: "write", key: "x", value: 1, time: 0, ...more });
+const complete = (more: object) =>
+  JSON.stringify({ process: 0, type: "ok", f: "write", key: "x", value: 1, time: 1, ...more });
 
 function errorOf(...lines: string[]): string {
   try {
@@ -54,8 +56,12 @@ test("pairs invocations with completions", () => {
 test("a header is optional, and another version or kind is refused by name", () => {
   expect(parseHistory("")).toEqual([]);
   expect(parseHistory(`\ufeff${invoke({})}`)).toHaveLength(1);
-  expect(errorOf('{"gamut":"history","version":2}')).toBe("line 1: history version 2 is unknown; this build reads version 1");
-  expect(errorOf('{"gamut":"receipt","version":1}')).toBe('line 1: this is a Gamut file of kind "receipt", not a history');
+  expect(errorOf('{"gamut":"history","version":2}')).toBe(
+    "line 1: history version 2 is unknown; this build reads version 1",
+  );
+  expect(errorOf('{"gamut":"receipt","version":1}')).toBe(
+    'line 1: this is a Gamut file of kind "receipt", not a history',
+  );
 });
 
 test("a cas that the store refused for a mismatch is an observation", () => {
@@ -69,7 +75,9 @@ test("says what is wrong, and where", () => {
   expect(errorOf("", "[1]")).toBe("line 2: an event is a JSON object, not [1]");
   expect(errorOf(invoke({ process: -1 }))).toContain('line 1: "process" must be an integer from 0, not -1');
   expect(errorOf(invoke({ type: "start" }))).toContain('"type" must be invoke, ok, fail or info, not "start"');
-  expect(errorOf(invoke({ f: "swap" }))).toContain('"f" must be one of read, write, cas, delete, increment, append, not "swap"');
+  expect(errorOf(invoke({ f: "swap" }))).toContain(
+    '"f" must be one of read, write, cas, delete, increment, append, not "swap"',
+  );
   expect(errorOf(invoke({ key: 7 }))).toContain('"key" must be a string, not 7');
   expect(errorOf(invoke({ time: 1e300 }))).toContain('"time" must be an integer within ±2^53');
   expect(errorOf(invoke({ time: undefined }))).toContain('"time" must be an integer within ±2^53, not nothing');
@@ -78,7 +86,9 @@ test("says what is wrong, and where", () => {
   expect(errorOf(invoke({}).replace('"value":1', '"value":1e999'))).toContain("beyond ±2^53");
   expect(errorOf(invoke({ f: "cas", value: 1 }))).toContain('the "value" of a cas must be [expected, new], not 1');
   expect(errorOf(invoke({ f: "cas", value: [1, {}] }))).toContain("not {}");
-  expect(errorOf(invoke({ f: "increment", value: "1" }))).toContain('the "value" of an increment must be a number, not "1"');
+  expect(errorOf(invoke({ f: "increment", value: "1" }))).toContain(
+    'the "value" of an increment must be a number, not "1"',
+  );
   expect(errorOf(invoke({ f: "append", value: 1 }))).toContain('the "value" of an append must be a string, not 1');
   expect(errorOf(invoke({ f: "delete" }))).toContain('the "value" of a delete must be null, not 1');
   expect(errorOf(invoke({ f: "read" }))).toContain('the "value" of an invoked read must be null, not 1');
@@ -89,9 +99,15 @@ test("refuses what no client could have recorded", () => {
     "line 2: process 0 invokes a read while its write of line 1 is still open; a process has one open operation at a time",
   );
   expect(errorOf(complete({}))).toBe("line 1: process 0 completes a write that it has not invoked");
-  expect(errorOf(invoke({}), complete({ key: "y" }))).toContain('completes a write of "y", but its open operation (line 1) is a write of "x"');
-  expect(errorOf(invoke({}), complete({ value: 2 }))).toContain("line 2: completes a write of 2, but line 1 invoked it with 1");
-  expect(errorOf(invoke({ time: 5 }), complete({}))).toBe("line 2: time goes back from 5 to 1; events stand in order of time");
+  expect(errorOf(invoke({}), complete({ key: "y" }))).toContain(
+    'completes a write of "y", but its open operation (line 1) is a write of "x"',
+  );
+  expect(errorOf(invoke({}), complete({ value: 2 }))).toContain(
+    "line 2: completes a write of 2, but line 1 invoked it with 1",
+  );
+  expect(errorOf(invoke({ time: 5 }), complete({}))).toBe(
+    "line 2: time goes back from 5 to 1; events stand in order of time",
+  );
   expect(errorOf(invoke({}), complete({ type: "info" }), invoke({ time: 2 }))).toContain(
     "line 3: process 0 goes on although the outcome of its operation became unknown in line 2",
   );
@@ -133,7 +149,9 @@ test("the recorder refuses a harness that lost track", () => {
   const recorder = new HistoryRecorder();
   expect(() => recorder.ok(0, null, 0)).toThrow("line 2: process 0 completes a read that it has not invoked");
   recorder.invoke(0, "write", "x", 1, 5);
-  expect(() => recorder.invoke(0, "write", "x", 2, 6)).toThrow("line 3: process 0 invokes a write while its write of line 2 is still open");
+  expect(() => recorder.invoke(0, "write", "x", 2, 6)).toThrow(
+    "line 3: process 0 invokes a write while its write of line 2 is still open",
+  );
   expect(() => recorder.ok(0, null, 4)).toThrow("time goes back from 5 to 4");
   recorder.ok(0, null, 7);
   expect(recorder.operations()).toHaveLength(1);

@@ -73,10 +73,14 @@ function toEvent(record: Record<string, unknown>, line: number): Event {
     throw new HistoryError(line, `"process" must be an integer from 0, not ${show(process)}`);
   }
   if (!TYPES.has(type)) throw new HistoryError(line, `"type" must be invoke, ok, fail or info, not ${show(type)}`);
-  if (!FUNCTION_NAMES.has(f)) throw new HistoryError(line, `"f" must be one of ${FUNCTIONS.join(", ")}, not ${show(f)}`);
+  if (!FUNCTION_NAMES.has(f))
+    throw new HistoryError(line, `"f" must be one of ${FUNCTIONS.join(", ")}, not ${show(f)}`);
   if (typeof key !== "string") throw new HistoryError(line, `"key" must be a string, not ${show(key)}`);
   if (!Number.isSafeInteger(time)) {
-    throw new HistoryError(line, `"time" must be an integer within ±2^53, not ${show(time)}; count from the start of the run`);
+    throw new HistoryError(
+      line,
+      `"time" must be an integer within ±2^53, not ${show(time)}; count from the start of the run`,
+    );
   }
   requireValue(type as string, f as FunctionName, value, line);
   return { ...record, value } as Event;
@@ -114,7 +118,7 @@ function requireScalar(value: unknown, line: number): asserts value is Value {
   if (!isScalar) throw new HistoryError(line, `"value" must be a string, number, boolean or null, not ${show(value)}`);
   // Past 2^53 two different integers read as one number, and the verdict would be about another history.
   if (typeof value === "number" && (!Number.isFinite(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER)) {
-    throw new HistoryError(line, "the number in \"value\" is beyond ±2^53 and would lose digits; write it as a string");
+    throw new HistoryError(line, 'the number in "value" is beyond ±2^53 and would lose digits; write it as a string');
   }
 }
 

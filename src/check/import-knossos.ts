@@ -34,7 +34,8 @@ export function importKnossos(text: string, options: KnossosOptions): Operation[
     if (error instanceof EdnError) throw new HistoryError(error.line, error.message.replace(/^line \d+: /, ""));
     throw error;
   }
-  if (position === first) throw new HistoryError(1, "no operation of a client found; expected maps with :process, :type, :f and :value");
+  if (position === first)
+    throw new HistoryError(1, "no operation of a client found; expected maps with :process, :type, :f and :value");
   const operations = assembler.operations();
   if (options.nilRead === "absent") return operations;
   return operations
@@ -58,7 +59,8 @@ function* operationForms(text: string): Generator<EdnForm> {
 
 function toEvent(form: EdnForm, time: number): Event | undefined {
   const { value: map, line } = form;
-  if (!(map instanceof Map)) throw new HistoryError(line, "an operation is a map such as {:process 0, :type :invoke, …}");
+  if (!(map instanceof Map))
+    throw new HistoryError(line, "an operation is a map such as {:process 0, :type :invoke, …}");
   const process = map.get("process");
   if (process instanceof Keyword) return undefined;
   if (!Number.isSafeInteger(process) || (process as number) < 0) {
@@ -73,7 +75,10 @@ function keywordOf(map: ReadonlyMap<string, Edn>, name: string, known: ReadonlyS
   const value = map.get(name);
   if (value instanceof Keyword && known.has(value.name)) return value.name;
   const shown = value instanceof Keyword ? `:${value.name}` : String(value);
-  throw new HistoryError(line, `:${name} must be one of ${[...known].map((word) => `:${word}`).join(" ")}, not ${shown}`);
+  throw new HistoryError(
+    line,
+    `:${name} must be one of ${[...known].map((word) => `:${word}`).join(" ")}, not ${shown}`,
+  );
 }
 
 /** Only what the event really tells: not the value that a read hoped for, nor the reason of a failure. */

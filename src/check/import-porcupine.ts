@@ -16,7 +16,8 @@ export function importPorcupineEtcd(text: string): Operation[] {
   for (const [i, content] of text.split("\n").entries()) {
     const match = ETCD_LINE.exec(content.trimEnd());
     if (match === null) {
-      if (/jepsen\.util\s+-\s+\d+\s/.test(content)) throw new HistoryError(i + 1, `not an operation: ${content.slice(0, 80)}`);
+      if (/jepsen\.util\s+-\s+\d+\s/.test(content))
+        throw new HistoryError(i + 1, `not an operation: ${content.slice(0, 80)}`);
       continue;
     }
     const [, process, type, f, value] = match as unknown as [string, string, EventType, FunctionName, string];
@@ -49,7 +50,8 @@ export function importPorcupineKv(text: string): Operation[] {
   let time = 0;
   for (const [i, content] of text.split("\n").entries()) {
     if (content.trim() === "") continue;
-    if (content.length > MAX_KV_LINE_LENGTH) throw new HistoryError(i + 1, `longer than ${MAX_KV_LINE_LENGTH} characters`);
+    if (content.length > MAX_KV_LINE_LENGTH)
+      throw new HistoryError(i + 1, `longer than ${MAX_KV_LINE_LENGTH} characters`);
     assembler.add(kvEvent(parseMap(content, i + 1), time++, i + 1), i + 1);
   }
   if (time === 0) throw new HistoryError(1, "no operation found");
@@ -68,7 +70,10 @@ function parseMap(content: string, line: number): ReadonlyMap<string, Edn> {
     if (!(error instanceof EdnError)) throw error;
     throw new HistoryError(line, error.message.replace(/^line \d+: /, ""));
   }
-  throw new HistoryError(line, "an operation is a map such as {:process 0, :type :invoke, :f :get, :key \"0\", :value nil}");
+  throw new HistoryError(
+    line,
+    'an operation is a map such as {:process 0, :type :invoke, :f :get, :key "0", :value nil}',
+  );
 }
 
 function kvEvent(map: ReadonlyMap<string, Edn>, time: number, line: number): Event {
@@ -77,8 +82,10 @@ function kvEvent(map: ReadonlyMap<string, Edn>, time: number, line: number): Eve
   const f = nameOf(map.get("f"));
   const key = map.get("key");
   const value = map.get("value") ?? null;
-  if (!Number.isSafeInteger(process) || (process as number) < 0) throw new HistoryError(line, ":process must be an integer from 0");
-  if (!["invoke", "ok", "fail", "info"].includes(type)) throw new HistoryError(line, ":type must be :invoke, :ok, :fail or :info");
+  if (!Number.isSafeInteger(process) || (process as number) < 0)
+    throw new HistoryError(line, ":process must be an integer from 0");
+  if (!["invoke", "ok", "fail", "info"].includes(type))
+    throw new HistoryError(line, ":type must be :invoke, :ok, :fail or :info");
   if (typeof key !== "string") throw new HistoryError(line, ":key must be a string");
   if (value !== null && typeof value !== "string") throw new HistoryError(line, ":value must be a string or nil");
   const base = { process: process as number, type: type as EventType, key, time };

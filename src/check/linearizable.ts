@@ -42,7 +42,13 @@ export function checkLinearizable(operations: readonly Operation[], options: Che
     else return { ...verdict, model, key, sentence: withKey(key, verdict.sentence), stats: cost.stats() };
   }
   if (undecided !== undefined) {
-    return { kind: "unknown", model, key: undecided.key, sentence: withKey(undecided.key, undecided.sentence), stats: cost.stats() };
+    return {
+      kind: "unknown",
+      model,
+      key: undecided.key,
+      sentence: withKey(undecided.key, undecided.sentence),
+      stats: cost.stats(),
+    };
   }
   const sentence = "one order of all operations explains what every client saw and respects real time";
   return { kind: "valid", model, order: mergeOrders(orders), sentence, stats: cost.stats() };

@@ -62,7 +62,8 @@ export class KeyModel implements Model<KeyState> {
   kindOf(operation: Operation): Kind {
     if (operation.f === "read") return OBSERVER;
     if (operation.f === "write" || operation.f === "delete") return BLIND;
-    if (operation.f === "cas" && (operation.output === false || operation.expected === operation.value)) return OBSERVER;
+    if (operation.f === "cas" && (operation.output === false || operation.expected === operation.value))
+      return OBSERVER;
     return UPDATE;
   }
 

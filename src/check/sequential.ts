@@ -37,11 +37,27 @@ export function checkSequential(operations: readonly Operation[], options: Check
     const culprit = heard[ordered.operation]!;
     const found = culprit.f === "read" ? culprit.output : culprit.expected;
     const thinAir = `${who(culprit)} found ${showValue(found)}, which nobody can have written`;
-    return { kind: "invalid", model, key: culprit.key, witness: [culprit], since: undefined, sentence: thinAir, stats: cost.stats() };
+    return {
+      kind: "invalid",
+      model,
+      key: culprit.key,
+      witness: [culprit],
+      since: undefined,
+      sentence: thinAir,
+      stats: cost.stats(),
+    };
   }
   if (ordered.kind === "cycle") {
     const { witness, sentence: circle } = explainCycle(heard, ordered.cycle);
-    return { kind: "invalid", model, key: onlyKey(witness), witness, since: undefined, sentence: circle, stats: cost.stats() };
+    return {
+      kind: "invalid",
+      model,
+      key: onlyKey(witness),
+      witness,
+      since: undefined,
+      sentence: circle,
+      stats: cost.stats(),
+    };
   }
   const result = searchSessions(heard, ordered.order, cost.remaining());
   cost.add(result);
@@ -55,7 +71,15 @@ export function checkSequential(operations: readonly Operation[], options: Check
   }
   const witness = shrinkSessions(heard);
   const refuted = "no order of the operations shown, whatever all others did, keeps each process in its order";
-  return { kind: "invalid", model, key: onlyKey(witness), witness, since: undefined, sentence: refuted, stats: cost.stats() };
+  return {
+    kind: "invalid",
+    model,
+    key: onlyKey(witness),
+    witness,
+    since: undefined,
+    sentence: refuted,
+    stats: cost.stats(),
+  };
 }
 
 /** Neither an observer that nobody heard from nor a cas that changes nothing. */

@@ -1,7 +1,12 @@
 import type { Operation, Value } from "./operation.js";
 
 /** Why one operation must come before another. */
-export type Cause = "same process" | "read from" | "read later overwritten" | "overwritten before read" | "initial read";
+export type Cause =
+  | "same process"
+  | "read from"
+  | "read later overwritten"
+  | "overwritten before read"
+  | "initial read";
 
 export interface Edge {
   readonly from: number;
@@ -94,7 +99,8 @@ export class SessionOrder {
     const target = this.before[to]!;
     let moved = false;
     for (let session = 0; session < source.length; session++) {
-      const reach = session === this.#sessionOf[from] ? Math.max(source[session]!, this.#placeOf[from]! + 1) : source[session]!;
+      const reach =
+        session === this.#sessionOf[from] ? Math.max(source[session]!, this.#placeOf[from]! + 1) : source[session]!;
       if (reach <= target[session]!) continue;
       target[session] = reach;
       moved = true;

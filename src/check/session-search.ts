@@ -26,7 +26,11 @@ interface Frame {
  * Depth-first search for one order of all sessions over all keys. A configuration is a place in each session and a state of each
  * key, and is never entered twice. Reads that are legal now are taken at once: earlier than planned does no harm.
  */
-export function searchSessions(operations: readonly Operation[], order: SessionOrder, budget: Budget): SessionSearchResult {
+export function searchSessions(
+  operations: readonly Operation[],
+  order: SessionOrder,
+  budget: Budget,
+): SessionSearchResult {
   return new SessionSearch(operations, order, budget).run();
 }
 
@@ -79,7 +83,8 @@ class SessionSearch {
         frames.pop();
         continue;
       }
-      if (this.#steps >= this.#budget.maxSteps || this.#memo.size >= this.#budget.maxMemoEntries) return this.#result("unknown");
+      if (this.#steps >= this.#budget.maxSteps || this.#memo.size >= this.#budget.maxMemoEntries)
+        return this.#result("unknown");
       const session = frame.session++;
       this.#configuration.set(frame.configuration);
       this.#path.length = frame.pathLength;
@@ -104,7 +109,11 @@ class SessionSearch {
     for (let taken = true; taken; ) {
       taken = false;
       for (let session = 0; session < this.#sessionCount; session++) {
-        for (let next = this.#nextOf(session); next !== undefined && this.#isObserver[next] === 1; next = this.#nextOf(session)) {
+        for (
+          let next = this.#nextOf(session);
+          next !== undefined && this.#isObserver[next] === 1;
+          next = this.#nextOf(session)
+        ) {
           if (!this.#tryNext(session)) break;
           taken = true;
         }

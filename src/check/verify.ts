@@ -16,7 +16,8 @@ export function verifyOrder(
   const given = new Set(operations);
   for (const operation of order) if (!given.has(operation)) return `operation ${operation.index} is not in the history`;
   for (const operation of operations) {
-    if (operation.status === "ok" && !placed.has(operation)) return `operation ${operation.index} took effect but is missing`;
+    if (operation.status === "ok" && !placed.has(operation))
+      return `operation ${operation.index} took effect but is missing`;
   }
   return contradiction(order) ?? (model === "linearizable" ? realTimeBreach(order) : sessionBreach(order));
 }

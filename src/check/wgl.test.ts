@@ -25,7 +25,8 @@ test("agrees with the dumb twin on 40,000 small histories", () => {
     const result = search(history, new KeyModel(history));
     counts[result.kind]++;
     const expected = isExplainable(history, "real time") ? "valid" : "invalid";
-    if (result.kind !== expected) expect.fail(`seed ${seed}: ${result.kind}, the twin says ${expected}\n${JSON.stringify(history)}`);
+    if (result.kind !== expected)
+      expect.fail(`seed ${seed}: ${result.kind}, the twin says ${expected}\n${JSON.stringify(history)}`);
     if (result.kind === "valid") expectOrder(seed, history, result.order);
   }
   expect(counts.unknown).toBe(0);
@@ -34,7 +35,11 @@ test("agrees with the dumb twin on 40,000 small histories", () => {
 });
 
 function expectOrder(seed: number, history: readonly Operation[], order: readonly number[]): void {
-  const fault = verifyOrder(history, order.map((i) => history[i]!), "linearizable");
+  const fault = verifyOrder(
+    history,
+    order.map((i) => history[i]!),
+    "linearizable",
+  );
   if (fault !== undefined) expect.fail(`seed ${seed}: ${fault}`);
 }
 
@@ -81,12 +86,19 @@ test.each(HARD_MIXES.map((mix) => [mix.join(" "), mix] as const))("hard and subt
 function withStaleRead(history: readonly Operation[]): Operation[] {
   const reads = history.filter(({ f, status }) => f === "read" && status === "ok");
   const victim = reads.at(-5)!;
-  const stale = reads.filter(({ returnTime, output }) => returnTime < victim.invokeTime && output !== victim.output).at(-12)!;
+  const stale = reads
+    .filter(({ returnTime, output }) => returnTime < victim.invokeTime && output !== victim.output)
+    .at(-12)!;
   return history.map((operation) => (operation === victim ? { ...operation, output: stale.output } : operation));
 }
 
 test("a spent budget is unknown and says how far it came", () => {
-  const history = generateLinearizable(new Random(1), { ...HARD, values: 20, functions: ["read", "write"], unknownOneIn: 0 });
+  const history = generateLinearizable(new Random(1), {
+    ...HARD,
+    values: 20,
+    functions: ["read", "write"],
+    unknownOneIn: 0,
+  });
   const bySteps = search(history, new KeyModel(history), { maxSteps: 50, maxMemoEntries: 1_000 });
   expect(bySteps).toMatchObject({ kind: "unknown", steps: 50, order: [] });
   expect(bySteps.stuckAt).toBeGreaterThan(0);
@@ -95,7 +107,14 @@ test("a spent budget is unknown and says how far it came", () => {
 });
 
 test("a long history on one key needs no more stack or memory than a short one needs per operation", () => {
-  const shape = { clients: 10, operations: 100_000, keys: 1, values: 5, functions: ["read", "write", "cas"] as const, unknownOneIn: 0 };
+  const shape = {
+    clients: 10,
+    operations: 100_000,
+    keys: 1,
+    values: 5,
+    functions: ["read", "write", "cas"] as const,
+    unknownOneIn: 0,
+  };
   const history = generateLinearizable(new Random(3), shape);
   const result = search(history, new KeyModel(history));
   expect(result.kind).toBe("valid");
@@ -105,6 +124,12 @@ test("a long history on one key needs no more stack or memory than a short one n
 
 test("an empty history, and one of unheard reads only, are fine", () => {
   expect(search([], new KeyModel([])).kind).toBe("valid");
-  const reads = generateLinearizable(new Random(1), { ...HARD, operations: 5, values: 1, functions: ["read"], unknownOneIn: 1 });
+  const reads = generateLinearizable(new Random(1), {
+    ...HARD,
+    operations: 5,
+    values: 1,
+    functions: ["read"],
+    unknownOneIn: 1,
+  });
   expect(search(reads, new KeyModel(reads))).toMatchObject({ kind: "valid", order: [], steps: 0 });
 });

@@ -372,7 +372,8 @@ class Search<State> {
     const hidden: number[] = [];
     for (const code of this.#events) {
       const operation = code >> 1;
-      if ((code & 1) === 0 && this.#operations[operation]!.status === "ok" && !taken.has(operation)) hidden.push(operation);
+      if ((code & 1) === 0 && this.#operations[operation]!.status === "ok" && !taken.has(operation))
+        hidden.push(operation);
     }
     const full: number[] = [];
     let next = 0;

@@ -1,5 +1,5 @@
 import { ANYTHING, AnyStartModel, KeyModel, type KeyState, type Model, OBSERVER, UNSEEN } from "./model.js";
-import { type Operation, showCall, showValue } from "./operation.js";
+import { type Operation, showCall, showValue, type Value } from "./operation.js";
 import { isRelaxed, shrink } from "./shrink.js";
 import { Timeline } from "./timeline.js";
 import { type Budget, type SearchResult, search } from "./wgl.js";
@@ -23,7 +23,26 @@ export interface Witness {
  * got past; then before the latest moment from which it fails whatever the key held; the rest is shrunk.
  */
 export function findWitness(operations: readonly Operation[], stuckAt: number): Witness {
+  const unwritten = findUnwritten(operations);
+  if (unwritten !== undefined) return unwritten;
   return new WitnessFinder(operations).find(stuckAt);
+}
+
+/** A register's read or swap of a value that is nowhere written needs no further operation to be wrong. */
+function findUnwritten(operations: readonly Operation[]): Witness | undefined {
+  const written = new Set<Value>([null]);
+  for (const { f, value } of operations) {
+    if (f === "increment" || f === "append") return undefined;
+    if (f !== "read") written.add(value);
+  }
+  for (const operation of operations) {
+    const { f, output, expected, status, process } = operation;
+    const found = f === "read" ? output : f === "cas" && status === "ok" && output !== false ? expected : undefined;
+    if (found === undefined || written.has(found)) continue;
+    const sentence = `process ${process}'s ${showCall(operation)} found ${showValue(found)}, which nobody can have written`;
+    return { operations: [operation], since: undefined, sentence };
+  }
+  return undefined;
 }
 
 class WitnessFinder {

@@ -169,12 +169,14 @@ function precedence(operations: readonly Operation[], before: number, after: num
 
 /** The value or values by which a block is known in a sentence. */
 function nameOf(operations: readonly Operation[], a: number, b: number): string {
-  const names = new Set([a, b].map((i) => (i === BEGINNING ? "null" : valueOf(operations[i]!))));
+  const names = new Set([a, b].map((i) => (i === BEGINNING ? "null" : valueNameOf(operations[i]!))));
   return [...names].join(" with ");
 }
 
-function valueOf(operation: Operation): string {
-  return operation.f === "delete" ? "the delete" : showValue(operation.f === "read" ? operation.output : operation.value);
+function valueNameOf(operation: Operation): string {
+  return operation.f === "delete"
+    ? "the delete"
+    : showValue(operation.f === "read" ? operation.output : operation.value);
 }
 
 function who(operation: Operation): string {

@@ -187,7 +187,7 @@ describe("clusterConfigs", () => {
     expect(() => clusterConfigs({ nodes: 0, dataDir: "x" })).toThrow("--nodes must be a whole number from 1 to 64, not 0");
     expect(() => clusterConfigs({ nodes: 3, dataDir: "x", portBase: 64_534 })).toThrow("from 1 to 64533");
     expect(clusterConfigs({ nodes: 3, dataDir: "x", portBase: 64_533 })[2].listen.peerPort).toBe(65_535);
-    expect(() => clusterConfigs({ nodes: 3, dataDir: "x", portBase: Number.NaN })).toThrow("--port must be");
+    expect(() => clusterConfigs({ nodes: 3, dataDir: "x", portBase: Number.NaN })).toThrow("--port-base must be");
   });
 });
 

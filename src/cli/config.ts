@@ -356,7 +356,7 @@ export function clusterConfigs(choice: ClusterChoice): NodeConfig[] {
   } else if (!Number.isInteger(portBase) || portBase < 1 || portBase + nodes - 1 > CLIENT_PORT_MAX) {
     const last = CLIENT_PORT_MAX - nodes + 1;
     const why = `for ${nodes} nodes follow each other, and each takes that port plus ${PEER_PORT_OFFSET} as well`;
-    problems.push(`--port must be a whole number from 1 to ${last}, ${why}; not ${portBase}`);
+    problems.push(`--port-base must be a whole number from 1 to ${last}, ${why}; not ${portBase}`);
   }
   if (problems.length > 0) throw new ConfigError("gamut up", problems);
   const members = Array.from({ length: nodes }, (_, i) => ({ node: i + 1, clientPort: portBase + i }));

@@ -10,6 +10,7 @@ import {
   writeKeepalive,
   writeRefusal,
 } from "../codec/handshake.js";
+import { assert } from "../core/assert.js";
 import { ByteWriter, CodecError } from "../core/bytes.js";
 import type { NodeId } from "../core/machine.js";
 import type { NetCounters, NetLimits } from "./net-options.js";
@@ -99,6 +100,7 @@ export class Connection {
 
   /** Queues a frame for the next flush. False: no room, the frame is dropped. */
   send(payload: Uint8Array): boolean {
+    assert(payload.length <= FRAME_PAYLOAD_BYTES_MAX, "net: the frame is larger than a peer takes");
     if (this.ended || this.unsentBytes + payload.length > this.owner.limits.unsentBytesMax) return false;
     writeFrame(this.output, payload, false);
     return true;

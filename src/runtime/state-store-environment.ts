@@ -50,44 +50,59 @@ export interface EnvironmentOptions {
   readonly readOnly: boolean;
 }
 
-/** The same in the main thread and in the writer: LMDB shares one environment in a process. Throws {@link DiskError}. */
+/** The folder as a whole is not what was written: none of its states can be trusted. */
+export class StateFolderDamaged extends Error {
+  override readonly name = "StateFolderDamaged";
+}
+
+/**
+ * The same in the main thread and in the writer: LMDB shares one environment in a process. Throws {@link DiskError} or
+ * {@link StateFolderDamaged}.
+ */
 export function openEnvironment(folder: string, options: EnvironmentOptions): RootDatabase {
   try {
     return openRoot(folder, options);
   } catch (error) {
-    if (tellsDamage(error)) throw error;
+    if (tellsDamage(error)) throw new StateFolderDamaged(`the state in ${folder}: ${(error as Error).message}`);
     throw diskErrorOf(error, `cannot open the state in ${folder}`);
   }
 }
 
 function openRoot(folder: string, options: EnvironmentOptions): RootDatabase {
-    return open({
-      path: folder,
-      noSubdir: false,
-      encoding: "binary",
-      // Keys up to 4,026 bytes; fixed when the file is made.
-      pageSize: 8_192,
-      mapSize: options.mapBytes,
-      maxDbs: 1 + 2 * options.groupsMax,
-      // A commit is durable when it returns, and visible no earlier.
-      overlappingSync: false,
-      readOnly: options.readOnly,
-    });
+  return open({
+    path: folder,
+    noSubdir: false,
+    encoding: "binary",
+    // Keys up to 4,026 bytes; fixed when the file is made.
+    pageSize: 8_192,
+    mapSize: options.mapBytes,
+    maxDbs: 1 + 2 * options.groupsMax,
+    // A commit is durable when it returns, and visible no earlier.
+    overlappingSync: false,
+    readOnly: options.readOnly,
+  });
 }
 
 /** Node's own functions behind `buffer.write(text, "latin1")`, which @types/node does not name. */
 export interface Latin1Buffer {
   readonly length: number;
+  [index: number]: number;
   latin1Write(text: string, offset: number, length: number): number;
   latin1Slice(start: number, end: number): string;
 }
 
+/** Up to here a loop is faster than the call into native code. */
+const WRITE_LOOP_MAX = 22;
+
 /** Latin1 keys are written into LMDB's own key buffer: no Buffer a key. */
 const latin1Keys = {
   writeKey(key: string, target: Latin1Buffer, start: number): number {
+    const { length } = key;
     // What does not fit would be cut silently; lmdb makes a larger buffer on a RangeError.
-    if (start + key.length > target.length) throw new RangeError("key buffer too short");
-    return start + target.latin1Write(key, start, key.length);
+    if (start + length > target.length) throw new RangeError("key buffer too short");
+    if (length > WRITE_LOOP_MAX) return start + target.latin1Write(key, start, length);
+    for (let i = 0; i < length; i += 1) target[start + i] = key.charCodeAt(i);
+    return start + length;
   },
   readKey(source: Latin1Buffer, start: number, end: number): string {
     return source.latin1Slice(start, end);

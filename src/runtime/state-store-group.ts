@@ -4,8 +4,8 @@ import type { GroupId } from "../core/machine.js";
 import type { Done, GroupStore, StoreReader, StoreReplacement } from "../node/ports.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
 import { type LmdbDatabase, type ReadTransaction, type Side, tellsDamage } from "./state-store-environment.js";
-import type { GroupRecord } from "./state-store-record.js";
 import type { StateStoreQueue } from "./state-store-queue.js";
+import type { GroupRecord } from "./state-store-record.js";
 
 /** The two databases of a group; index is the side. */
 export type Sides = readonly [LmdbDatabase<string>, LmdbDatabase<string>];

@@ -16,8 +16,8 @@ import {
   type Side,
   sideDatabase,
 } from "./state-store-environment.js";
-import { GroupRecord } from "./state-store-record.js";
 import { type Block, unpackChanges, type WriterAnswer, type WriterData, type WriterJob } from "./state-store-jobs.js";
+import { GroupRecord } from "./state-store-record.js";
 
 class StateStoreWriter {
   private readonly groups: LmdbDatabase<string>;

@@ -3,7 +3,6 @@ import { assert } from "../core/assert.js";
 import type { GroupId } from "../core/machine.js";
 import type { DiskError, Done, DoneWith, GroupStore, StateStore } from "../node/ports.js";
 import {
-  diskErrorOf,
   type EnvironmentOptions,
   GROUPS_DATABASE,
   type LmdbDatabase,
@@ -11,11 +10,13 @@ import {
   openLatin1Database,
   type ReadTransaction,
   type Side,
+  StateFolderDamaged,
   sideDatabase,
+  tellsDamage,
 } from "./state-store-environment.js";
-import { GroupRecord } from "./state-store-record.js";
 import { type GroupReads, LmdbGroupStore, type Sides } from "./state-store-group.js";
 import { StateStoreQueue } from "./state-store-queue.js";
+import { GroupRecord } from "./state-store-record.js";
 
 export interface StateStoreOptions {
   /** Address space for the file, in bytes: no memory, no disk. To be larger than the state will ever be. */
@@ -28,7 +29,8 @@ const DEFAULTS: EnvironmentOptions = { mapBytes: 2 ** 38, groupsMax: 256, readOn
 /** The states of a node's groups in one LMDB environment. This thread reads; a worker thread writes. */
 export class LmdbStateStore implements StateStore, GroupReads {
   private readonly queue: StateStoreQueue | null;
-  private readonly records: LmdbDatabase<string>;
+  /** null: read only, and there is no group yet. */
+  private readonly records: LmdbDatabase<string> | null;
   private readonly sides = new Map<GroupId, Sides>();
 
   private constructor(
@@ -36,7 +38,7 @@ export class LmdbStateStore implements StateStore, GroupReads {
     folder: string,
     options: EnvironmentOptions,
   ) {
-    this.records = openLatin1Database(root, GROUPS_DATABASE);
+    this.records = openGroups(root, folder);
     if (options.readOnly) {
       this.queue = null;
       return;
@@ -45,16 +47,13 @@ export class LmdbStateStore implements StateStore, GroupReads {
     this.queue = new StateStoreQueue({ folder, options }, () => this.root.resetReadTxn());
   }
 
-  /** Opens the environment in this folder, or makes it. Throws {@link DiskError}. */
+  /** Opens the environment in this folder, or makes it. Throws {@link DiskError} or {@link StateFolderDamaged}. */
   static open(folder: string, options: StateStoreOptions = {}): LmdbStateStore {
     const full = { ...DEFAULTS, ...options };
     return new LmdbStateStore(openEnvironment(folder, full), folder, full);
   }
 
-  /**
-   * For a check beside or without the node: no writer, no change. Throws {@link DiskError} when it cannot be opened, and
-   * errors of `lmdb` that {@link tellsDamage} knows.
-   */
+  /** For a check beside or without the node: no writer, no change. Throws like {@link open}. */
   static openToRead(folder: string, options: StateStoreOptions = {}): LmdbStateStore {
     const full = { ...DEFAULTS, ...options, readOnly: true };
     return new LmdbStateStore(openEnvironment(folder, full), folder, full);
@@ -90,11 +89,14 @@ export class LmdbStateStore implements StateStore, GroupReads {
 
   listGroups(): GroupId[] {
     const groups: GroupId[] = [];
-    for (const name of this.records.getKeys({ start: "" })) {
-      const group = Number(name);
+    for (const group of this.recordedGroups()) {
       if (!this.record(group)?.dropped) groups.push(group);
     }
     return groups.sort((a, b) => a - b);
+  }
+
+  private recordedGroups(): GroupId[] {
+    return this.records === null ? [] : [...this.records.getKeys({ start: "" })].map(Number);
   }
 
   /** Waits for what was begun, then gives everything back. */
@@ -108,7 +110,7 @@ export class LmdbStateStore implements StateStore, GroupReads {
 
   record(group: GroupId, transaction?: ReadTransaction): GroupRecord | null {
     const options = transaction === undefined ? {} : { transaction };
-    const bytes = this.records.getBinary(String(group), options);
+    const bytes = this.records?.getBinary(String(group), options);
     return bytes === undefined ? null : GroupRecord.decode(bytes);
   }
 
@@ -125,12 +127,25 @@ export class LmdbStateStore implements StateStore, GroupReads {
 
   /** Takes the names of dropped groups out of the root database, before anybody has opened one. */
   private removeDropped(): void {
-    const names = [...this.records.getKeys({ start: "" })];
-    for (const name of names) {
-      const group = Number(name);
+    for (const group of this.recordedGroups()) {
       if (!this.record(group)?.dropped) continue;
       for (const index of [0, 1] as const) openLatin1Database(this.root, sideDatabase(group, index)).dropSync();
-      this.root.transactionSync(() => this.records.remove(name));
+      this.root.transactionSync(() => this.records?.remove(String(group)));
     }
+  }
+}
+
+/** null: an environment that was opened to be read has none. Throws {@link StateFolderDamaged}. */
+function openGroups(root: RootDatabase, folder: string): LmdbDatabase<string> | null {
+  const databaseCount = (): number => (root.getStats() as { root: { entryCount: number } }).root.entryCount;
+  try {
+    const before = databaseCount();
+    const groups = (openLatin1Database(root, GROUPS_DATABASE) as LmdbDatabase<string> | undefined) ?? null;
+    const made = groups === null || databaseCount() > before;
+    if (made && before > 0) throw new StateFolderDamaged(`the state in ${folder}: its list of groups is missing`);
+    return groups;
+  } catch (error) {
+    if (!tellsDamage(error)) throw error;
+    throw new StateFolderDamaged(`the state in ${folder}: ${(error as Error).message}`);
   }
 }

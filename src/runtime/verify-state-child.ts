@@ -2,8 +2,8 @@
 import "./fast-bytes.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
 import { type StateVerdict, verifyGroup } from "../node/state/verify-group.js";
-import { GroupsLost, LmdbStateStore } from "./state-store.js";
-import { tellsDamage } from "./state-store-environment.js";
+import { LmdbStateStore } from "./state-store.js";
+import { StateFolderDamaged, tellsDamage } from "./state-store-environment.js";
 import type { ChildReport } from "./verify-state.js";
 
 const ENTRIES_PER_STEP = 10_000;
@@ -16,7 +16,7 @@ function verifyFolder(folder: string): ChildReport {
     return { verdicts, damage: null, problem: null };
   } catch (error) {
     const { message } = error as Error;
-    if (tellsDamage(error) || error instanceof GroupsLost) return { verdicts, damage: message, problem: null };
+    if (tellsDamage(error) || error instanceof StateFolderDamaged) return { verdicts, damage: message, problem: null };
     return { verdicts, damage: null, problem: message };
   }
 }

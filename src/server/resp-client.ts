@@ -1,5 +1,5 @@
 /** CLIENT: what concerns connections. */
-import { type Arguments, type RespWriter, SYNTAX_ERROR, unknownSubcommand, wrongArity } from "../codec/resp/index.js";
+import { type Arguments, type RespWriter, SYNTAX_ERROR, writeSubcommands } from "../codec/resp/index.js";
 import type { RespConnection } from "./resp-connection.js";
 
 export const NAME_ERROR = "ERR Client names cannot contain spaces, newlines or special characters.";
@@ -10,38 +10,18 @@ export function isClientName(name: string): boolean {
   return name.length <= NAME_LENGTH_MAX && /^[!-~]*$/.test(name);
 }
 
-interface Subcommand {
-  /** Of the whole request; negative: at least. */
-  readonly arity: number;
-  readonly run: (connection: RespConnection, request: Arguments, writer: RespWriter) => void;
-}
-
-const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
-  ID: { arity: 2, run: (connection, _request, writer) => writer.integer(connection.id) },
-  GETNAME: { arity: 2, run: answerGetName },
-  SETNAME: { arity: 3, run: answerSetName },
-  SETINFO: { arity: 4, run: answerSetInfo },
-  INFO: { arity: 2, run: (connection, _request, writer) => writer.verbatim(`${describe(connection)}\n`) },
-  LIST: { arity: -2, run: answerList },
-  "NO-EVICT": { arity: 3, run: answerSwitch },
-  "NO-TOUCH": { arity: 3, run: answerSwitch },
-  HELP: { arity: 2, run: answerHelp },
-};
-
 export function answerClient(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  const name = request.text(1).toUpperCase();
-  const subcommand = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : null;
-  if (subcommand === null) {
-    writer.error(unknownSubcommand("client", request));
-    return;
-  }
-  const { arity } = subcommand;
-  const fits = arity > 0 ? request.count === arity : request.count >= -arity;
-  if (fits) subcommand.run(connection, request, writer);
-  else writer.error(wrongArity(`client|${name.toLowerCase()}`));
+  if (request.is(1, "ID")) writer.integer(connection.id);
+  else if (request.is(1, "GETNAME")) answerGetName(connection, writer);
+  else if (request.is(1, "SETNAME")) answerSetName(connection, request, writer);
+  else if (request.is(1, "SETINFO")) answerSetInfo(connection, request, writer);
+  else if (request.is(1, "INFO")) writer.verbatim(`${describe(connection)}\n`);
+  else if (request.is(1, "LIST")) answerList(connection, request, writer);
+  else if (request.is(1, "HELP")) writeSubcommands("client", writer);
+  else answerSwitch(request, writer);
 }
 
-function answerGetName(connection: RespConnection, _request: Arguments, writer: RespWriter): void {
+function answerGetName(connection: RespConnection, writer: RespWriter): void {
   if (connection.name === "") writer.null();
   else writer.bulkText(connection.name);
 }
@@ -70,7 +50,7 @@ function answerSetInfo(connection: RespConnection, request: Arguments, writer: R
 }
 
 /** NO-EVICT and NO-TOUCH: nothing is evicted here, nor touched by a read; either way that is granted. */
-function answerSwitch(_connection: RespConnection, request: Arguments, writer: RespWriter): void {
+function answerSwitch(request: Arguments, writer: RespWriter): void {
   if (request.is(2, "ON") || request.is(2, "OFF")) writer.ok();
   else writer.error(SYNTAX_ERROR);
 }
@@ -108,10 +88,4 @@ function describe(connection: RespConnection): string {
     `lib-name=${connection.libraryName}`,
     `lib-ver=${connection.libraryVersion}`,
   ].join(" ");
-}
-
-function answerHelp(_connection: RespConnection, _request: Arguments, writer: RespWriter): void {
-  const lines = ["CLIENT <subcommand> [<arg> ...]. Subcommands are:", ...Object.keys(SUBCOMMANDS)];
-  writer.array(lines.length);
-  for (const line of lines) writer.simple(line);
 }

@@ -1,16 +1,15 @@
 /** CONFIG GET: what clients and benchmarks ask a Redis about, answered as it is here. */
-import { type Arguments, type RespWriter, unknownSubcommand, wrongArity } from "../codec/resp/index.js";
+import { type Arguments, type RespWriter, writeSubcommands } from "../codec/resp/index.js";
 import { Glob } from "../kv/glob.js";
 import { COMMAND_LIMITS } from "../kv/limits.js";
 import type { RespConnection } from "./resp-connection.js";
 
 export function answerConfig(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (request.is(1, "GET")) {
-    if (request.count < 3) writer.error(wrongArity("config|get"));
-    else writeMatching(connection, request, writer);
-  } else if (request.is(1, "SET") || request.is(1, "REWRITE") || request.is(1, "RESETSTAT")) {
-    writer.error(`ERR CONFIG ${request.text(1).toUpperCase()} is not supported: nodes are configured when they start`);
-  } else writer.error(unknownSubcommand("config", request));
+  if (request.is(1, "GET")) writeMatching(connection, request, writer);
+  else if (request.is(1, "HELP")) writeSubcommands("config", writer);
+  else {
+    writer.error(`ERR CONFIG ${request.text(1).toUpperCase()} is not supported: a node is configured when it starts`);
+  }
 }
 
 function writeMatching(connection: RespConnection, request: Arguments, writer: RespWriter): void {

@@ -19,13 +19,15 @@ test.runIf(missing !== "")(`Redis is there (${missing})`, (context) => {
 const INTEGERS = ["0", "1", "-1", "10", "007", "+1", " 1", "1.5", "9223372036854775807", "-9223372036854775808"];
 const VALUES = ["", "v", "a value\r\n", "\x00\xff", ...INTEGERS, "9223372036854775808", "x".repeat(100)];
 const KEYS = ["", "a", "b", "c", "k\r\n", "\xff"];
-const SECONDS = ["0", "-1", "1000", "5000", "90000", "x", "9223372036854775807", "-9223372036854775808"];
-const MILLISECONDS = ["0", "-5", "1000000", "5000000", "", "9223372036854775807"];
+const BAD_SECONDS = ["0", "-1", "x", "9223372036854775807", "-9223372036854775808"];
+const BAD_MILLISECONDS = ["0", "-5", "", "9223372036854775807"];
 const FUTURE_SECONDS = ["4000000000", "4000000001", "1", "0", "-7", "9223372036854775807"];
 const FUTURE_MS = ["4000000000000", "4000000001500", "1", "-1"];
 
 class Generator {
   private readonly random;
+  private inTransaction = false;
+  private drawn = 0;
 
   constructor(seed: number) {
     this.random = xoroshiro128plus(seed);
@@ -47,12 +49,25 @@ class Generator {
     return words.filter(() => this.below(3) === 0);
   }
 
+  /** No time from now is drawn twice: two clocks would not agree on which of two equal ones is greater. */
+  private seconds(): string {
+    if (this.below(2) === 0) return this.of(BAD_SECONDS);
+    this.drawn += 1;
+    return String(1000 + 100 * this.drawn);
+  }
+
+  private milliseconds(): string {
+    if (this.below(2) === 0) return this.of(BAD_MILLISECONDS);
+    this.drawn += 1;
+    return String((1000 + 100 * this.drawn) * 1000 + 20_000);
+  }
+
   setOptions(): string[] {
     const options: string[] = [];
     for (let i = this.below(4); i > 0; i -= 1) {
       const kind = this.below(9);
-      if (kind < 1) options.push("EX", this.of(SECONDS));
-      else if (kind < 2) options.push("px", this.of(MILLISECONDS));
+      if (kind < 1) options.push("EX", this.seconds());
+      else if (kind < 2) options.push("px", this.milliseconds());
       else if (kind < 3) options.push("EXAT", this.of(FUTURE_SECONDS.slice(0, 2)));
       else if (kind < 4) options.push("PXAT", this.of(FUTURE_MS.slice(0, 2)));
       else options.push(this.of(["NX", "xx", "GET", "KEEPTTL", "EX", "what"]));
@@ -60,7 +75,17 @@ class Generator {
     return options;
   }
 
+  /** What is refused between MULTI and EXEC here, and not there, is left out. */
   command(): string[] {
+    for (;;) {
+      const command = this.anyCommand();
+      if (command[0] === "MULTI") this.inTransaction = true;
+      if (command[0] === "EXEC" || command[0] === "DISCARD") this.inTransaction = false;
+      if (!this.inTransaction || !["WAIT", "SELECT"].includes(command[0])) return command;
+    }
+  }
+
+  private anyCommand(): string[] {
     const key = this.of(KEYS);
     switch (this.below(34)) {
       case 0:
@@ -88,9 +113,9 @@ class Generator {
       case 14:
         return [this.of(["STRLEN", "TYPE", "TTL", "PERSIST"]), key];
       case 15:
-        return ["EXPIRE", key, this.of(SECONDS), ...this.some(["NX", "XX", "GT", "LT", "no"])];
+        return ["EXPIRE", key, this.seconds(), ...this.some(["NX", "XX", "GT", "LT", "no"])];
       case 16:
-        return ["PEXPIRE", key, this.of(MILLISECONDS), ...this.some(["nx", "xx", "gt", "lt"])];
+        return ["PEXPIRE", key, this.milliseconds(), ...this.some(["nx", "xx", "gt", "lt"])];
       case 17:
         return ["EXPIREAT", key, this.of(FUTURE_SECONDS), ...this.some(["NX", "XX", "GT", "LT"])];
       case 18:
@@ -98,7 +123,9 @@ class Generator {
       case 19:
         return [this.of(["EXPIRETIME", "PEXPIRETIME", "PTTL"]), key];
       case 20:
-        return [this.of(["SETEX", "PSETEX"]), key, this.of(SECONDS), this.of(VALUES)];
+        return this.below(2) === 0
+          ? ["SETEX", key, this.seconds(), this.of(VALUES)]
+          : ["PSETEX", key, this.milliseconds(), this.of(VALUES)];
       case 21:
         return [this.of(["SETNX", "GETSET"]), key, this.of(VALUES)];
       case 22:
@@ -130,7 +157,7 @@ class Generator {
           ["CONFIG", "nosuch"],
           ["CONFIG", "GET"],
           ["CONFIG", "GET", "save"],
-          ["CONFIG", "GET", "maxmemory-pol*", "timeo?t"],
+          ["CONFIG", "GET", "maxmemory-POL*"],
         ]);
       case 29:
         return this.of([

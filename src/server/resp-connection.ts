@@ -11,7 +11,6 @@ import {
   type RespWriter,
   renderError,
   unknownCommand,
-  wrongArity,
 } from "../codec/resp/index.js";
 import { copyBytes } from "../core/bytes.js";
 import type { Session } from "../kv/backend.js";
@@ -168,8 +167,9 @@ export class RespConnection implements ReplySink, CommandContext {
       this.refuse(unknownCommand(request));
       return;
     }
-    if (!spec.accepts(request.count)) {
-      this.refuse(wrongArity(spec.name));
+    const refusal = spec.refusal(request);
+    if (refusal !== "") {
+      this.refuse(refusal);
       return;
     }
     this.lastCommand = spec.name;

@@ -1,5 +1,5 @@
 /** GAMUT LEVEL, TOKEN, EXPLAIN: what Redis has no word for. */
-import { type Arguments, errorText, type RespWriter, unknownSubcommand, wrongArity } from "../codec/resp/index.js";
+import { type Arguments, errorText, type RespWriter, wrongArity } from "../codec/resp/index.js";
 import { LEVEL_NAMES, levelByName } from "../kv/level.js";
 import { type Receipt, renderReceipt } from "../kv/receipt.js";
 import type { RespConnection } from "./resp-connection.js";
@@ -16,11 +16,10 @@ const HELP = [
 
 export function answerGamut(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   if (request.is(1, "HELP")) writeHelp(writer);
-  else if (request.count > 3) writer.error(wrongArity("gamut"));
+  else if (request.count > 3) writer.error(wrongArity(`gamut|${request.text(1).toLowerCase()}`));
   else if (request.is(1, "LEVEL")) answerLevel(connection, request, writer);
   else if (request.is(1, "TOKEN")) answerToken(connection, request, writer);
-  else if (request.is(1, "EXPLAIN")) answerExplain(connection, request, writer);
-  else writer.error(unknownSubcommand("gamut", request));
+  else answerExplain(connection, request, writer);
 }
 
 function answerLevel(connection: RespConnection, request: Arguments, writer: RespWriter): void {

@@ -89,12 +89,12 @@ function writeGreeting(connection: RespConnection, writer: RespWriter): void {
  * in it finds out.
  */
 export function answerSelect(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (connection.watched.size > 0) {
-    writer.error("ERR SELECT is not possible while keys are watched: EXEC or UNWATCH first");
-    return;
-  }
   const name = request.text(1) === "0" ? DEFAULT_KEYSPACE : request.text(1);
   const { session } = connection;
+  if (connection.watched.size > 0 && name !== session.keyspace) {
+    writer.error("ERR SELECT of another keyspace is not possible while keys are watched: EXEC or UNWATCH first");
+    return;
+  }
   if (connection.service.backend.status().keyspaces.some((keyspace) => keyspace.name === name)) {
     session.keyspace = name;
     writer.ok();

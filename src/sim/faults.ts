@@ -17,7 +17,7 @@ export class Nemesis {
   /** Nodes whose disk has failed or had no room: a process may give up over that. */
   private readonly spoiled = new Set<NodeId>();
   private storms = 0;
-  private stopped = false;
+  isOver = false;
 
   constructor(private readonly world: World) {
     this.random = new Random(world.plan.seed).fork("nemesis");
@@ -26,7 +26,7 @@ export class Nemesis {
   begin(): void {
     for (const fault of this.world.plan.faults) {
       this.world.scheduler.after(fault.atUs, () => {
-        if (!this.stopped && this.strike(fault)) this.done.set(fault.kind, (this.done.get(fault.kind) ?? 0) + 1);
+        if (!this.isOver && this.strike(fault)) this.done.set(fault.kind, (this.done.get(fault.kind) ?? 0) + 1);
       });
     }
   }
@@ -47,7 +47,7 @@ export class Nemesis {
 
   /** Faults end and what they did is repaired; what was lost stays lost. */
   mend(): void {
-    this.stopped = true;
+    this.isOver = true;
     const { world } = this;
     world.network.heal();
     world.network.options = { ...world.network.options, lossPerMille: 0, duplicatePerMille: 0, slowPerMille: 0 };
@@ -115,7 +115,7 @@ export class Nemesis {
 
   private startLater(computer: Computer, forUs: number): void {
     this.world.scheduler.after(forUs, () => {
-      if (!this.stopped) computer.start();
+      if (!this.isOver) computer.start();
     });
   }
 
@@ -162,7 +162,7 @@ export class Nemesis {
       }
     }
     scheduler.after(fault.forUs, () => {
-      if (!this.stopped) network.heal();
+      if (!this.isOver) network.heal();
     });
     return outside.length > 0;
   }
@@ -175,7 +175,7 @@ export class Nemesis {
     this.storms += 1;
     scheduler.after(fault.forUs, () => {
       this.storms -= 1;
-      if (!this.stopped && this.storms === 0) network.options = plan.network;
+      if (!this.isOver && this.storms === 0) network.options = plan.network;
     });
     return true;
   }

@@ -225,7 +225,7 @@ describe("a file", () => {
       reason: expect.stringContaining("both marks in log-marks are unreadable"),
     });
     const truncated = outcomeAfter((world) => {
-      const bytes = world.disk.contents(second).slice(0, 1000);
+      const bytes = world.disk.contents(second).slice(0, 800);
       world.disk.replace(second, bytes, () => {});
       world.settle();
     });
@@ -252,6 +252,7 @@ describe("a file", () => {
     overwrite(victim, first, 512, new Uint8Array(100).fill(1));
     overwrite(victim, first, 1024, copied);
     overwrite(victim, first, 1536, asVersion(copied, 9));
+    victim.die(false);
     const outcome = victim.recover();
     expect(outcome).toMatchObject({ kind: "ok", cutTail: { offset: 512, bytes: 1536 } });
     expect(allWords(outcome)).toBe(intact);

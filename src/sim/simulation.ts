@@ -172,6 +172,7 @@ export class Simulation implements WorldObserver {
   ended(computer: Computer): void {
     this.safety.processEnds(computer.number);
     this.fleet.processEnded(computer);
+    if (this.nemesis.isOver) this.restart(computer);
   }
 
   /** The node found that it cannot go on. Without a fault that excuses it, that is a failure of ours. */

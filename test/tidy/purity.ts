@@ -100,11 +100,11 @@ class PurityScan {
     else if (ts.isPropertyAccessExpression(node)) this.member(node, node.name.text, node.expression);
     else if (ts.isElementAccessExpression(node) && ts.isStringLiteralLike(node.argumentExpression)) {
       this.member(node, node.argumentExpression.text, node.expression);
-    } else if (ts.isAwaitExpression(node)) this.report(node.pos, "await", "a turn is synchronous: nothing waits");
-    else if (ts.isForOfStatement(node) && node.awaitModifier) this.report(node.pos, "await", "a turn is synchronous");
-    else if (node.kind === ts.SyntaxKind.AsyncKeyword) this.report(node.pos, "async", "a turn is synchronous");
+    } else if (ts.isAwaitExpression(node)) this.report(node.getStart(this.source), "await", "a turn is synchronous: nothing waits");
+    else if (ts.isForOfStatement(node) && node.awaitModifier) this.report(node.getStart(this.source), "await", "a turn is synchronous");
+    else if (node.kind === ts.SyntaxKind.AsyncKeyword) this.report(node.getStart(this.source), "async", "a turn is synchronous");
     else if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
-      this.report(node.pos, "import.meta", "names a file of this machine");
+      this.report(node.getStart(this.source), "import.meta", "names a file of this machine");
     } else if (ts.isBinaryExpression(node)) this.power(node);
     ts.forEachChild(node, (child) => this.visit(child));
   }
@@ -112,22 +112,22 @@ class PurityScan {
   private identifier(name: ts.Identifier): void {
     if (!isReference(name) || this.names.isLocal(name)) return;
     const reason = BANNED_GLOBALS.get(name.text);
-    if (reason !== undefined) this.report(name.pos, name.text, reason);
+    if (reason !== undefined) this.report(name.getStart(this.source), name.text, reason);
     // Math itself may only stand before one of its exact members: no `const { random } = Math`.
     const parent = name.parent;
     if (name.text === "Math" && !((ts.isPropertyAccessExpression(parent) || isLiteralElement(parent)) && parent.expression === name)) {
-      this.report(name.pos, "Math", "is passed on whole: name the function");
+      this.report(name.getStart(this.source), "Math", "is passed on whole: name the function");
     }
   }
 
   private member(node: ts.Node, name: string, of: ts.Expression): void {
     if (ts.isIdentifier(of) && of.text === "Math" && !this.names.isLocal(of) && !EXACT_MATH.has(name)) {
       const reason = name === "random" ? "chance comes from the seed" : "engines compute it differently";
-      this.report(node.pos, `Math.${name}`, reason);
+      this.report(node.getStart(this.source), `Math.${name}`, reason);
     }
-    if (LOCALE_METHODS.has(name)) this.report(node.pos, name, "differs with the machine's language data");
+    if (LOCALE_METHODS.has(name)) this.report(node.getStart(this.source), name, "differs with the machine's language data");
     if (name === "captureStackTrace" || name === "stackTraceLimit" || (name === "stack" && this.isError(of))) {
-      this.report(node.pos, "Error.stack", "differs with engine and build");
+      this.report(node.getStart(this.source), "Error.stack", "differs with engine and build");
     }
   }
 
@@ -150,12 +150,11 @@ class PurityScan {
     const kind = node.operatorToken.kind;
     if (kind !== ts.SyntaxKind.AsteriskAsteriskToken && kind !== ts.SyntaxKind.AsteriskAsteriskEqualsToken) return;
     const isExact = isIntegerLiteral(node.left) && isIntegerLiteral(node.right);
-    if (!isExact) this.report(node.pos, "**", "engines compute powers differently, unless of two whole literals");
+    if (!isExact) this.report(node.getStart(this.source), "**", "engines compute powers differently, unless of two whole literals");
   }
 
   private report(pos: number, rule: string, what: string): void {
-    const start = ts.skipTrivia(this.file.text, pos);
-    const line = this.source.getLineAndCharacterOfPosition(start).line + 1;
+    const line = this.source.getLineAndCharacterOfPosition(pos).line + 1;
     this.problems.push({ path: this.file.path, line, rule, what });
   }
 }
@@ -177,7 +176,6 @@ function isReference(name: ts.Identifier): boolean {
   if (ts.isPropertyAssignment(parent) || ts.isBindingElement(parent)) return parent.initializer === name;
   if (ts.isShorthandPropertyAssignment(parent)) return true;
   if (ts.isEnumMember(parent) || ts.isLabeledStatement(parent) || ts.isBreakOrContinueStatement(parent)) return false;
-  if (ts.isNamedTupleMember(parent)) return parent.type === name;
   if (ts.isImportSpecifier(parent) || ts.isExportSpecifier(parent)) return false;
   const declared = parent as { readonly name?: ts.Node };
   return declared.name !== name;

@@ -1,5 +1,5 @@
-import type { FunctionName, Operation, Value } from "../operation.js";
 import { KeyModel } from "../model.js";
+import type { FunctionName, Operation, Value } from "../operation.js";
 import type { Random } from "./random.js";
 
 export interface Shape {
@@ -72,7 +72,12 @@ export function generateLinearizable(random: Random, shape: Shape): Operation[] 
         process: processes[client]!,
         f,
         key,
-        value: f === "read" || f === "delete" ? null : f === "append" ? String.fromCharCode(97 + random.below(26)) : newValue(),
+        value:
+          f === "read" || f === "delete"
+            ? null
+            : f === "append"
+              ? String.fromCharCode(97 + random.below(26))
+              : newValue(),
         expected: f === "cas" ? expected : null,
         invokeTime: time,
         output: undefined,
@@ -115,7 +120,11 @@ export function mutate(random: Random, operations: readonly Operation[]): Operat
     mutant[place] = { ...victim, status: "info", returnTime: Number.POSITIVE_INFINITY, output: undefined };
   } else {
     const shift = random.below(9) - 4;
-    mutant[place] = { ...victim, invokeTime: victim.invokeTime + shift, returnTime: Math.max(victim.returnTime + shift, victim.invokeTime + shift) };
+    mutant[place] = {
+      ...victim,
+      invokeTime: victim.invokeTime + shift,
+      returnTime: Math.max(victim.returnTime + shift, victim.invokeTime + shift),
+    };
   }
   return reindexed(mutant);
 }

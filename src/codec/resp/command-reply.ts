@@ -2,8 +2,8 @@
 import type { Arguments } from "./arguments.js";
 import type { CommandSpec } from "./command-spec.js";
 import { COMMANDS, findCommand } from "./commands.js";
-import { unknownSubcommand, wrongArity } from "./errors.js";
 import type { RespWriter } from "./reply.js";
+import { writeSubcommands } from "./subcommands.js";
 
 export function answerCommand(request: Arguments, writer: RespWriter): void {
   if (request.count === 1) writeInfos(COMMANDS, writer);
@@ -12,7 +12,7 @@ export function answerCommand(request: Arguments, writer: RespWriter): void {
   else if (request.is(1, "INFO")) writeInfos(request.count === 2 ? COMMANDS : namedFrom(request, 2), writer);
   else if (request.is(1, "DOCS")) writeDocs(request.count === 2 ? COMMANDS : namedFrom(request, 2), writer);
   else if (request.is(1, "GETKEYS")) writeKeys(request, writer);
-  else writer.error(unknownSubcommand("command", request));
+  else writeSubcommands("command", writer);
 }
 
 function namedFrom(request: Arguments, first: number): (CommandSpec | null)[] {
@@ -56,7 +56,7 @@ function categories(spec: CommandSpec): string[] {
   const names: string[] = [];
   if (spec.group === "string") names.push("@string");
   else if (spec.group === "transactions") names.push("@transaction");
-  else if (spec.group === "connection" || spec.name === "wait") names.push("@connection");
+  else if (spec.group === "connection" || spec.name === "wait" || spec.name === "command") names.push("@connection");
   else if (spec.flags.includes("write") || spec.flags.includes("readonly")) names.push("@keyspace");
   if (spec.flags.includes("write")) names.push("@write");
   if (spec.flags.includes("readonly")) names.push("@read");
@@ -81,7 +81,7 @@ function writeDocs(specs: readonly (CommandSpec | null)[], writer: RespWriter): 
 }
 
 function writeKeys(request: Arguments, writer: RespWriter): void {
-  const spec = request.count < 4 ? null : findCommand(request, 2);
+  const spec = findCommand(request, 2);
   const error = keysError(request, spec);
   if (spec === null || error !== "") {
     writer.error(error);
@@ -96,7 +96,6 @@ function writeKeys(request: Arguments, writer: RespWriter): void {
 }
 
 function keysError(request: Arguments, spec: CommandSpec | null): string {
-  if (request.count < 4) return wrongArity("command|getkeys");
   if (spec === null) return "ERR Invalid command specified";
   if (spec.keys[0] === 0) return "ERR The command has no key arguments";
   return spec.accepts(request.count - 2) ? "" : "ERR Invalid number of arguments specified for command";

@@ -2,7 +2,9 @@ import { latin1Encode } from "../../core/bytes.js";
 import type { Command } from "../../kv/command.js";
 import type { Result } from "../../kv/result.js";
 import type { Arguments } from "./arguments.js";
+import { wrongArity } from "./errors.js";
 import type { RespWriter } from "./reply.js";
+import { hasSubcommands, subcommandError } from "./subcommands.js";
 
 /** What building a command or writing its answer needs beyond its arguments. */
 export interface CommandContext {
@@ -27,6 +29,7 @@ export type KeyPositions = readonly [first: number, last: number, step: number];
 /** One command as clients see it. */
 export class CommandSpec {
   readonly upperName: Uint8Array;
+  readonly isContainer: boolean;
 
   constructor(
     /** Place in the table. */
@@ -44,6 +47,13 @@ export class CommandSpec {
     readonly render: Render | null,
   ) {
     this.upperName = latin1Encode(name.toUpperCase());
+    this.isContainer = hasSubcommands(name);
+  }
+
+  /** The error line for a request that is refused before it is begun; "" if it may begin. */
+  refusal(request: Arguments): string {
+    if (!this.accepts(request.count)) return wrongArity(this.name);
+    return this.isContainer ? subcommandError(this.name, request) : "";
   }
 
   accepts(count: number): boolean {

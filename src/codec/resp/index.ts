@@ -6,3 +6,4 @@ export * from "./errors.js";
 export { Parsed, RESP_LIMITS, type RespLimits, RespParser } from "./parser.js";
 export { renderError } from "./renderers.js";
 export { type RespVersion, RespWriter } from "./reply.js";
+export { writeSubcommands } from "./subcommands.js";

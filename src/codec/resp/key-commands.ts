@@ -62,7 +62,8 @@ function expireFlags(request: Arguments): number | string {
 
 /** SCAN cursor [MATCH pattern] [COUNT n] [TYPE name]. */
 export function buildScan(request: Arguments, context: CommandContext): Command | string {
-  const cursor = request.text(1);
+  // To Redis no digits at all are a 0.
+  const cursor = request.length(1) === 0 ? "0" : request.text(1);
   if (!/^\d{1,20}$/.test(cursor)) return INVALID_CURSOR;
   const command = new Command(Op.scan);
   command.limit = SCAN_COUNT_DEFAULT;

@@ -27,7 +27,8 @@ describe("each shape in both versions", () => {
     ["empty bulk", (w) => w.bulk(bytes("")), "$0\r\n\r\n", "$0\r\n\r\n"],
     ["text", (w) => w.bulkText("\xe9"), "$1\r\n\xe9\r\n", "$1\r\n\xe9\r\n"],
     ["verbatim", (w) => w.verbatim("é"), "$2\r\n\xc3\xa9\r\n", "=6\r\ntxt:\xc3\xa9\r\n"],
-    ["error", (w) => w.error("ERR a\r\nb"), "-ERR a  b\r\n", "-ERR a  b\r\n"],
+    ["error", (w) => w.error("ERR a\r\nb\xff\r\n"), "-ERR a  b\xff\r\n", "-ERR a  b\xff\r\n"],
+    ["error in UTF-8", (w) => w.error("ERR é→"), "-ERR \xc3\xa9\xe2\x86\x92\r\n", "-ERR \xc3\xa9\xe2\x86\x92\r\n"],
   ];
   for (const [name, write, two, three] of shapes) {
     test(name, () => {

@@ -5,7 +5,6 @@ const COPY_BY_LOOP_MAX = 48;
 const INITIAL_BYTES = 16_384;
 const CR = 0x0d;
 const LF = 0x0a;
-const SPACE = 0x20;
 const MINUS = 0x2d;
 const ZERO = 0x30;
 
@@ -85,17 +84,19 @@ export class RespWriter {
     this.marked(PLUS, text);
   }
 
-  /** `text` begins with the code word ("ERR …"). Line breaks would end the reply: they become spaces. */
+  /**
+   * `text` begins with the code word ("ERR …"): one char a byte like all that comes from clients, or, where there are chars
+   * beyond those, UTF-8. Line breaks would end the reply: they become spaces, at its end they go (as in Redis).
+   */
   error(text: string): void {
-    const bytes = utf8Encode(text);
+    const line = text.replace(/[\r\n]+$/, "").replace(/[\r\n]/g, " ");
+    const isLatin1 = /^[\0-\xff]*$/.test(line);
+    const bytes = isLatin1 ? latin1Encode(line) : utf8Encode(line);
     this.reserve(bytes.length + 3);
     this.bytes[this.length] = MINUS;
-    let at = this.length + 1;
-    for (const byte of bytes) {
-      this.bytes[at] = byte === CR || byte === LF ? SPACE : byte;
-      at += 1;
-    }
-    this.length = at;
+    this.length += 1;
+    this.raw(bytes);
+    this.reserve(2);
     this.crlf();
   }
 

@@ -122,7 +122,7 @@ export function readHeader(reader: ByteReader, identity: number): BatchHeader | 
   // Magic, version, length, identity and the checksum at the header's end stay where they are in every version.
   if (!checksumHolds(reader, start, headerBytes)) return "the header's checksum does not match";
   reader.position = start + 8;
-  if (reader.u53() !== identity) return "the batch belongs to another log";
+  if (!isIdentity(reader, identity)) return "the batch belongs to another log";
   if (version !== LOG_FORMAT_VERSION) throw new UnsupportedFormat(`log format ${version}`);
   return new BatchHeader(
     identity,
@@ -135,6 +135,12 @@ export function readHeader(reader: ByteReader, identity: number): BatchHeader | 
     reader.u53(),
     reader.u32(),
   );
+}
+
+/** Compares without a claim on what stands there: a client may have stored it, checksum and all. */
+function isIdentity(reader: ByteReader, identity: number): boolean {
+  const low = reader.u32();
+  return low + reader.u32() * 2 ** 32 === identity;
 }
 
 function checksumHolds(reader: ByteReader, start: number, length: number): boolean {

@@ -98,7 +98,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.store = new Store(state);
     this.election = this.createElection();
     const answer = (request: Request, result: Result): void => this.outbox.reply(request, result);
-    this.writes = new WriteQueue(options, () => this.store.timeMs, answer);
+    this.writes = new WriteQueue(options, this, answer);
     this.reads = new ReadQueue((request) => this.store.read(request.command), answer);
     this.waits = new DurabilityWaits(answer);
     this.observer = {
@@ -209,23 +209,10 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     const { maxPendingRequests, maxPendingBytes } = this.options;
     if (pending >= maxPendingRequests || this.writes.byteLength >= maxPendingBytes) this.refuse(request, "overloaded");
     else if (op === Op.progress) this.waits.add(request);
-    else if (isWrite(op)) this.requestWrite(request);
+    else if (isWrite(op)) this.writes.add(request);
     else if (request.level === Level.linearizable) this.reads.addLinearizable(request);
     else if (request.level === Level.sequential) this.reads.addAt(request.minimumPosition, request);
     else this.refuse(request, "level_unsupported");
-  }
-
-  private requestWrite(request: Request): void {
-    const { id } = request;
-    if (id === null || this.store.lastSequence(id.client) < id.sequence) {
-      this.writes.add(request);
-      return;
-    }
-    // A retry of what is done and applied here.
-    const result = this.store.cachedResult(id.client, id.sequence);
-    request.position = this.appliedIndex;
-    if (result === null) this.refuse(request, "session_expired");
-    else this.outbox.reply(request, result);
   }
 
   private refuse(request: Request, code: ErrorCode, message?: string): void {

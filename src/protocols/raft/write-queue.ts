@@ -22,6 +22,12 @@ export class PendingSection {
   ) {}
 }
 
+/** What this replica has applied. */
+export interface AppliedState {
+  readonly store: Store;
+  readonly appliedIndex: number;
+}
+
 /**
  * Writes that entered the cluster at this replica and are not answered. They go to the leader, wherever that is, as
  * sections of a client session: this replica is the client, and sends a section again until it sees it applied, so a
@@ -48,7 +54,7 @@ export class WriteQueue {
 
   constructor(
     private readonly options: RaftOptions,
-    private readonly replicatedTimeMs: () => number,
+    private readonly replica: AppliedState,
     private readonly answer: (request: Request, result: Result) => void,
   ) {
     this.client = options.newClientId();
@@ -103,11 +109,12 @@ export class WriteQueue {
   /** One section from `start` on; answers where the next begins. */
   private encodeSection(requests: Request[], start: number): number {
     const own = requests[start].id === null;
+    if (!own && this.answerRetry(requests[start])) return start + 1;
     const taken: Request[] = [];
     let deadlineMs = Number.POSITIVE_INFINITY;
     let at = start;
     if (own) {
-      if (this.nextSequence === 1) this.openedMs = Math.max(1, this.replicatedTimeMs());
+      if (this.nextSequence === 1) this.openedMs = Math.max(1, this.replica.store.timeMs);
       this.writer.begin(this.client, this.nextSequence, this.acknowledgedThrough(), 0, this.openedMs);
     } else {
       const id = requests[start].id!;
@@ -128,6 +135,17 @@ export class WriteQueue {
     }
     if (taken.length > 0) this.enqueue(own ? null : requests[start], taken, deadlineMs);
     return at;
+  }
+
+  /** The first copy of a retry may have been applied since it came: the leader would drop the second without a word. */
+  private answerRetry(request: Request): boolean {
+    const id = request.id!;
+    const { store } = this.replica;
+    if (store.lastSequence(id.client) < id.sequence) return false;
+    const result = store.cachedResult(id.client, id.sequence);
+    request.position = this.replica.appliedIndex;
+    this.finish(request, result ?? errorResult(new KvError("session_expired")));
+    return true;
   }
 
   private enqueue(external: Request | null, requests: Request[], deadlineMs: number): void {

@@ -1,0 +1,55 @@
+/**
+ * A recording: everything that entered a node, in order, and a running hash of everything that left it.
+ *
+ * ```
+ * header   magic u32 "GREC" | version u16 | options (JSON, latin1 blob)
+ * event    kind u8 | fields as below, little-endian
+ * ```
+ */
+export const RECORD_MAGIC = 0x43455247;
+export const RECORD_VERSION = 1;
+
+export const EventKind = {
+  start: 1,
+  /** Begins a turn; what follows until `turnEnd` happened inside it. */
+  turn: 2,
+  turnEnd: 3,
+  /** monotonic f64 */
+  monotonic: 4,
+  /** wall f64 */
+  wall: 5,
+  /** value u53 */
+  entropy: 6,
+  /** peer u16, incarnation u53, frame blob */
+  frame: 7,
+  /** peer u16, incarnation u53 */
+  connected: 8,
+  /** peer u16 */
+  disconnected: 9,
+  /** session u32 */
+  sessionOpened: 10,
+  /** session u32, keyspace latin1, level u8 (0: none), explains u8, has id u8 [client latin1, sequence, acknowledged], command blob */
+  submit: 11,
+  /** request u32 */
+  cancel: 12,
+  /** session u32 */
+  sessionClosed: 13,
+  /** session u32, token blob */
+  tokenTaken: 14,
+  /** request u32: the answer left; what follows until `replyEnd` happened inside the listener that took it. */
+  reply: 15,
+  replyEnd: 16,
+  /** The turn's listeners ran; until `listenersEnd`. */
+  listeners: 17,
+  listenersEnd: 18,
+  /** call u32, error code latin1 ("" none), message latin1, then by the call's kind: nothing, files, bytes, or groups */
+  diskDone: 19,
+  storeDone: 20,
+  mayLead: 21,
+  stop: 22,
+  createKeyspace: 23,
+  dropKeyspace: 24,
+  /** hash u32 so far, outputs u53 so far: lets a replay find where it began to differ. */
+  mark: 25,
+} as const;
+export type EventKind = (typeof EventKind)[keyof typeof EventKind];

@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import { crc32, latin1Encode } from "../../core/bytes.js";
+import { Random } from "../../core/random.js";
+import { CheckpointMeta } from "./checkpoint-meta.js";
+import { DeadStretches } from "./dead-stretches.js";
+import { EntrySeal } from "./entry-seal.js";
+import { EntrySum } from "./entry-sum.js";
+import { Overlay, OverlayCursor } from "./overlay.js";
+import { escapeKey, StateDamaged, StateFormatUnknown } from "./state-damaged.js";
+
+describe("a sealed entry", () => {
+  it("is right under its own key and in its own group only", () => {
+    const seal = new EntrySeal(3);
+    const sealed = seal.seal("key", latin1Encode("value"));
+    expect(Buffer.from(seal.open("key", sealed)).toString()).toBe("value");
+    expect(() => seal.open("kex", sealed)).toThrow(StateDamaged);
+    expect(() => new EntrySeal(4).open("key", sealed)).toThrow("the state of group 4 is damaged");
+    expect(() => seal.open("key", sealed.subarray(0, 3))).toThrow(StateDamaged);
+  });
+
+  it("tells every single flipped bit, cut and extension", () => {
+    const seal = new EntrySeal(3);
+    const sealed = seal.seal("key", latin1Encode("a value of some bytes"));
+    for (let bit = 0; bit < sealed.length * 8; bit += 1) {
+      const flipped = sealed.slice();
+      flipped[bit >> 3] ^= 1 << (bit & 7);
+      expect(seal.intact("key", flipped)).toBe(false);
+    }
+    for (let length = 0; length < sealed.length; length += 1) {
+      expect(seal.intact("key", sealed.subarray(0, length))).toBe(false);
+    }
+    expect(seal.intact("key", Uint8Array.from([...sealed, 0]))).toBe(false);
+  });
+
+  it("shows a damaged key so that a person can read it", () => {
+    expect(escapeKey('a"\\\x00\xffz')).toBe("a\\x22\\x5c\\x00\\xffz");
+    expect(new StateDamaged(2, "k\x01", "why").message).toBe('the state of group 2 is damaged at key "k\\x01": why');
+  });
+});
+
+describe("a checkpoint's meta", () => {
+  const meta = new CheckpointMeta(9, 2 ** 40, 17, EntrySum.of(3, 4, 5), latin1Encode("extra"));
+
+  it("survives encoding", () => {
+    expect(CheckpointMeta.decode(9, meta.encode())).toEqual(meta);
+  });
+
+  it("tells every flipped bit and every cut, and another group's meta", () => {
+    const bytes = meta.encode();
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const flipped = bytes.slice();
+      flipped[bit >> 3] ^= 1 << (bit & 7);
+      expect(() => CheckpointMeta.decode(9, flipped)).toThrow(StateDamaged);
+    }
+    for (let length = 0; length < bytes.length; length += 1) {
+      expect(() => CheckpointMeta.decode(9, bytes.subarray(0, length))).toThrow(StateDamaged);
+    }
+    expect(() => CheckpointMeta.decode(8, bytes)).toThrow(/names another group/);
+  });
+
+  it("of another format is refused by name, not taken for damage", () => {
+    const bytes = meta.encode();
+    bytes[4] = 2;
+    new DataView(bytes.buffer, bytes.byteOffset).setUint32(bytes.length - 4, crc32(bytes.subarray(0, -4)), true);
+    expect(() => CheckpointMeta.decode(9, bytes)).toThrow(StateFormatUnknown);
+    expect(() => CheckpointMeta.decode(9, bytes)).toThrow(/has format 2; this build reads format 1/);
+  });
+});
+
+describe("the sum of entries", () => {
+  it("does not depend on order, and forgets what was removed", () => {
+    const seal = new EntrySeal(1);
+    const entries = Array.from({ length: 200 }, (_, i) => seal.seal(`k${i}`, latin1Encode(`v${i}`)));
+    const [forwards, backwards] = [new EntrySum(), new EntrySum()];
+    for (const entry of entries) forwards.add(entry);
+    for (const entry of [...entries].reverse()) backwards.add(entry);
+    expect(forwards.equals(backwards)).toBe(true);
+    backwards.remove(entries[7]);
+    expect(forwards.equals(backwards)).toBe(false);
+    backwards.add(seal.seal("k7", latin1Encode("v8")));
+    expect(backwards.count).toBe(200);
+    expect(forwards.equals(backwards)).toBe(false);
+  });
+});
+
+describe("dead stretches", () => {
+  it("never skip a live key, against a twin that remembers all", () => {
+    const random = new Random(77);
+    const live = new Set<string>();
+    const stretches = new DeadStretches();
+    const draw = (): string => `${"wxy"[random.below(3)]}${String(random.below(60)).padStart(2, "0")}`;
+    let skipped = 0;
+    for (let round = 0; round < 50_000; round += 1) {
+      const key = draw();
+      const what = random.below(4);
+      if (what === 0) {
+        live.add(key);
+        stretches.revive(key);
+      } else if (what === 1) {
+        live.delete(key);
+      } else {
+        const start = random.chance(0.5) ? key[0] : key;
+        const end = random.chance(0.5) ? String.fromCharCode(start.charCodeAt(0) + 1) : draw();
+        const from = stretches.skip(start);
+        skipped += from === start ? 0 : 1;
+        const first = [...live].filter((one) => start <= one && one < end).sort()[0];
+        expect(first === undefined || from <= first).toBe(true);
+        if (from < end) stretches.learn(start, first ?? end);
+      }
+    }
+    expect(skipped).toBeGreaterThan(1_000);
+  });
+});
+
+describe("an overlay's cursor", () => {
+  it("walks keys of all first bytes in order, from and to anywhere", () => {
+    const random = new Random(12);
+    const overlay = new Overlay();
+    const keys = new Set<string>();
+    for (let round = 0; round < 300; round += 1) {
+      for (let i = 0; i < 10; i += 1) {
+        const key = String.fromCharCode(random.below(256)).repeat(1 + random.below(2)) + random.below(900);
+        keys.add(key);
+        overlay.set(key, random.chance(0.3) ? null : new Uint8Array(1));
+      }
+      const [start, end] = [...keys]
+        .filter(() => random.chance(0.1))
+        .concat("", "\xff\xff")
+        .slice(0, 2)
+        .sort();
+      const walked: string[] = [];
+      const cursor = new OverlayCursor(overlay, start, end);
+      for (; cursor.key !== null; cursor.next()) walked.push(cursor.key);
+      expect(walked).toEqual([...keys].filter((key) => start <= key && key < end).sort((a, b) => (a < b ? -1 : 1)));
+    }
+    expect(overlay.entryCount).toBe(keys.size);
+  });
+});
