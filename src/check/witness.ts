@@ -1,4 +1,4 @@
-import { ANYTHING, AnyStartModel, KeyModel, type KeyState, type Model, OBSERVER, UNSEEN } from "./model.js";
+import { ANYTHING, AnyStartModel, KeyModel, type KeyState, OBSERVER, UNSEEN } from "./model.js";
 import { type Operation, showCall, showValue, type Value } from "./operation.js";
 import { isRelaxed, shrink } from "./shrink.js";
 import { Timeline } from "./timeline.js";
@@ -6,6 +6,8 @@ import { type Budget, type SearchResult, search } from "./wgl.js";
 
 /** For each attempt to make the witness smaller; an attempt that does not come to an end counts as a failed one. */
 const ATTEMPT_BUDGET: Budget = { maxSteps: 20_000, maxMemoEntries: 20_000 };
+/** For each attempt to find where the history goes wrong. */
+const CUT_BUDGET: Budget = { maxSteps: 500_000, maxMemoEntries: 500_000 };
 /** For all attempts together: some seconds. */
 const MAX_STEPS_TOTAL = 2_000_000;
 const MAX_STATES_NAMED = 4;
@@ -23,41 +25,49 @@ export interface Witness {
  * got past; then before the latest moment from which it fails whatever the key held; the rest is shrunk.
  */
 export function findWitness(operations: readonly Operation[], stuckAt: number): Witness {
-  const unwritten = findUnwritten(operations);
-  if (unwritten !== undefined) return unwritten;
-  return new WitnessFinder(operations).find(stuckAt);
+  return findPremature(operations) ?? new WitnessFinder(operations).find(stuckAt);
 }
 
-/** A register's read or swap of a value that is nowhere written needs no further operation to be wrong. */
-function findUnwritten(operations: readonly Operation[]): Witness | undefined {
-  const written = new Set<Value>([null]);
-  for (const { f, value } of operations) {
+/** A register's read or swap of a value that nobody had begun to write: at most two operations, and the usual kind of nonsense. */
+function findPremature(operations: readonly Operation[]): Witness | undefined {
+  const firstWriters = new Map<Value, Operation>();
+  for (const operation of operations) {
+    const { f, value, output, invokeTime } = operation;
     if (f === "increment" || f === "append") return undefined;
-    if (f !== "read") written.add(value);
+    if (f === "read" || output === false) continue;
+    const first = firstWriters.get(value);
+    if (first === undefined || invokeTime < first.invokeTime) firstWriters.set(value, operation);
   }
   for (const operation of operations) {
-    const { f, output, expected, status, process } = operation;
+    const { f, output, expected, status, returnTime, process } = operation;
     const found = f === "read" ? output : f === "cas" && status === "ok" && output !== false ? expected : undefined;
-    if (found === undefined || written.has(found)) continue;
-    const sentence = `process ${process}'s ${showCall(operation)} found ${showValue(found)}, which nobody can have written`;
-    return { operations: [operation], since: undefined, sentence };
+    if (found === undefined || found === null) continue;
+    const writer = firstWriters.get(found);
+    if (writer !== undefined && writer.invokeTime <= returnTime) continue;
+    const subject = `process ${process}'s ${showCall(operation)} found ${showValue(found)}`;
+    if (writer === undefined) {
+      return { operations: [operation], since: undefined, sentence: `${subject}, which nobody can have written` };
+    }
+    return {
+      operations: [operation, writer],
+      since: undefined,
+      sentence: `${subject} before anybody began to write it`,
+    };
   }
   return undefined;
 }
 
 class WitnessFinder {
   readonly #operations: readonly Operation[];
-  #model: Model<KeyState>;
   #since: number | undefined;
   #steps = 0;
 
   constructor(operations: readonly Operation[]) {
     this.#operations = operations;
-    this.#model = new KeyModel(operations);
   }
 
   find(stuckAt: number): Witness {
-    const window = this.#cutBefore(cutBehind(this.#operations, stuckAt));
+    const window = this.#cutBefore(this.#cutBehind(stuckAt));
     const shrunk = shrink(window, (candidate) => this.#search(candidate).kind === "invalid");
     const originals = new Map(this.#operations.map((operation) => [operation.index, operation]));
     const strict = shrunk.filter((operation) => !isRelaxed(operation));
@@ -68,48 +78,57 @@ class WitnessFinder {
     };
   }
 
+  /**
+   * The shortest beginning that is invalid: up to the return that no order got past, unless it was what a later read saw that
+   * ruled the orders out (see KeyModel).
+   */
+  #cutBehind(stuckAt: number): readonly Operation[] {
+    const timeline = new Timeline(this.#operations);
+    let low = timeline.returns[stuckAt]!;
+    let high = timeline.events.length - 1;
+    for (let end = low; low < high; end = (low + high) >> 1) {
+      if (this.#search(upTo(this.#operations, timeline, end), CUT_BUDGET).kind === "invalid") high = end;
+      else low = end + 1;
+    }
+    return upTo(this.#operations, timeline, high);
+  }
+
   /** The shortest end of a history that is invalid from every state: halving works, as a shorter end is never worse. */
   #cutBefore(operations: readonly Operation[]): readonly Operation[] {
-    const known = this.#model;
-    this.#model = new AnyStartModel(this.#operations);
     const timeline = new Timeline(operations);
     let best: readonly Operation[] | undefined;
-    let low = 0;
-    let high = timeline.events.length;
-    while (low < high) {
+    let since: number | undefined;
+    for (let low = 0, high = timeline.events.length; low < high; ) {
       const start = (low + high) >> 1;
       const window = from(operations, timeline, start);
+      this.#since = timeOfEvent(operations, timeline.events[start]!);
       if (this.#search(window).kind === "invalid") {
-        best = window;
-        this.#since = timeOfEvent(operations, timeline.events[start]!);
+        [best, since] = [window, this.#since];
         low = start + 1;
       } else {
         high = start;
       }
     }
-    if (best === undefined) this.#model = known;
+    this.#since = since;
     return best ?? operations;
   }
 
-  #search(operations: readonly Operation[]): SearchResult<KeyState> {
-    const maxSteps = Math.min(ATTEMPT_BUDGET.maxSteps, MAX_STEPS_TOTAL - this.#steps);
-    const result = search(operations, this.#model, { ...ATTEMPT_BUDGET, maxSteps });
+  /** The model knows the candidate only: what is ruled out must be ruled out by what is shown. */
+  #search(candidate: readonly Operation[], budget = ATTEMPT_BUDGET): SearchResult<KeyState> {
+    const model = this.#since === undefined ? new KeyModel(candidate) : new AnyStartModel(candidate);
+    const maxSteps = Math.min(budget.maxSteps, MAX_STEPS_TOTAL - this.#steps);
+    const result = search<KeyState>(candidate, model, { ...budget, maxSteps });
     this.#steps += result.steps;
     return result;
   }
 }
 
-/** What was known at the return of `last`: later operations are gone, those still open are of unknown outcome. */
-function cutBehind(operations: readonly Operation[], last: number): Operation[] {
-  const timeline = new Timeline(operations);
-  const end = timeline.returns[last]!;
-  const known: Operation[] = [];
-  operations.forEach((operation, i) => {
-    if (timeline.invokes[i]! > end) return;
-    if (timeline.returns[i]! <= end) known.push(operation);
-    else known.push(...forgotten(operation));
+/** What was known at a moment: later operations are gone, those still open need not have taken effect. */
+function upTo(operations: readonly Operation[], timeline: Timeline, end: number): Operation[] {
+  return operations.flatMap((operation, i) => {
+    if (timeline.invokes[i]! > end) return [];
+    return timeline.returns[i]! <= end ? [operation] : forgotten(operation);
   });
-  return known;
 }
 
 /** An operation that need not have taken effect; as an observer it then constrains nothing. What it returned, if it did, stays. */

@@ -16,9 +16,7 @@ export class ConfigError extends Error {
 type Path = readonly PropertyKey[];
 
 /** Where a value stands in the file; null for one that came from a flag, or that is not there. */
-export interface Locator {
-  (path: Path): string | null;
-}
+export type Locator = (path: Path) => string | null;
 
 /** `line 4, members[1].clientPort` */
 export function locateInYaml(document: Document, lines: LineCounter): Locator {

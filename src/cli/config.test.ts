@@ -82,7 +82,9 @@ describe("a node's configuration", () => {
     const path = join(folder, "n2.yaml");
     writeFileSync(path, GOOD);
     expect(loadNodeConfig(path).dataDir).toBe(join(folder, "data/two"));
-    expect(() => loadNodeConfig(join(folder, "none.yaml"))).toThrow("there is no such file; name the node's configuration");
+    expect(() => loadNodeConfig(join(folder, "none.yaml"))).toThrow(
+      "there is no such file; name the node's configuration",
+    );
     expect(() => loadNodeConfig(folder)).toThrow("is a folder");
   });
 
@@ -184,7 +186,9 @@ describe("clusterConfigs", () => {
   });
 
   it("refuses numbers that cannot be, and says which can", () => {
-    expect(() => clusterConfigs({ nodes: 0, dataDir: "x" })).toThrow("--nodes must be a whole number from 1 to 64, not 0");
+    expect(() => clusterConfigs({ nodes: 0, dataDir: "x" })).toThrow(
+      "--nodes must be a whole number from 1 to 64, not 0",
+    );
     expect(() => clusterConfigs({ nodes: 3, dataDir: "x", portBase: 64_534 })).toThrow("from 1 to 64533");
     expect(clusterConfigs({ nodes: 3, dataDir: "x", portBase: 64_533 })[2].listen.peerPort).toBe(65_535);
     expect(() => clusterConfigs({ nodes: 3, dataDir: "x", portBase: Number.NaN })).toThrow("--port-base must be");

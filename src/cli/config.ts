@@ -21,7 +21,9 @@ const MIB = 1024 * 1024;
 function whole(what: string, min: number, max: number) {
   const rule = `must be ${what}: a whole number from ${min} to ${max}`;
   return z
-    .number({ error: (issue) => (issue.input === undefined ? `is missing: ${what}` : `${rule}, not ${shown(issue.input)}`) })
+    .number({
+      error: (issue) => (issue.input === undefined ? `is missing: ${what}` : `${rule}, not ${shown(issue.input)}`),
+    })
     .refine((value) => Number.isInteger(value) && value >= min && value <= max, {
       error: (issue) => `${rule}, not ${shown(issue.input)}`,
     });
@@ -74,7 +76,8 @@ const fileSchema = settings("settings: node, cluster, dataDir, members, …", {
   }).prefault({}),
   members: z
     .array(memberSchema, {
-      error: (issue) => (issue.input === undefined ? "is missing: all nodes of the cluster" : "must be a list of members"),
+      error: (issue) =>
+        issue.input === undefined ? "is missing: all nodes of the cluster" : "must be a list of members",
     })
     .min(1, "must name at least this node")
     .max(MEMBERS_MAX, `may name ${MEMBERS_MAX} nodes at most`),
@@ -133,7 +136,11 @@ export interface ConfigOverrides {
   readonly logJson?: boolean;
 }
 
-const FLAGS: readonly { readonly flag: string; readonly name: keyof ConfigOverrides; readonly path: readonly string[] }[] = [
+const FLAGS: readonly {
+  readonly flag: string;
+  readonly name: keyof ConfigOverrides;
+  readonly path: readonly string[];
+}[] = [
   { flag: "--node", name: "node", path: ["node"] },
   { flag: "--data-dir", name: "dataDir", path: ["dataDir"] },
   { flag: "--host", name: "host", path: ["listen", "host"] },
@@ -271,7 +278,10 @@ function memberContradictions(file: ConfigFile): Contradiction[] {
   for (const [i, member] of file.members.entries()) {
     const before = nodes.get(member.node);
     if (before !== undefined) {
-      found.push([["members", i, "node"], `is ${member.node}, as is members[${before}].node: each node needs its own number`]);
+      found.push([
+        ["members", i, "node"],
+        `is ${member.node}, as is members[${before}].node: each node needs its own number`,
+      ]);
     }
     nodes.set(member.node, i);
     if (member.peerPort === undefined && member.clientPort > CLIENT_PORT_MAX) {
@@ -279,11 +289,15 @@ function memberContradictions(file: ConfigFile): Contradiction[] {
       found.push([["members", i, "clientPort"], `plus ${PEER_PORT_OFFSET} is no port for the peers: ${advice}`]);
     }
     const peer = member.peerPort ?? member.clientPort + PEER_PORT_OFFSET;
-    for (const [name, port] of [["clientPort", member.clientPort], ["peerPort", peer]] as const) {
+    for (const [name, port] of [
+      ["clientPort", member.clientPort],
+      ["peerPort", peer],
+    ] as const) {
       const address = `${member.host}:${port}`;
       const taken = addresses.get(address);
       const mine = `members[${i}].${name}`;
-      if (taken !== undefined) found.push([["members", i, name], `(${address}) is ${taken} as well: each needs its own`]);
+      if (taken !== undefined)
+        found.push([["members", i, name], `(${address}) is ${taken} as well: each needs its own`]);
       else addresses.set(address, mine);
     }
   }

@@ -37,7 +37,10 @@ program
   .option("--durability <kind>", "sync or memory")
   .option("--log-level <level>", "debug, info, warn or error")
   .option("--log-json", "log lines as JSON")
-  .action((flags: ConfigOverrides & { config: string }) => runNode(loadNodeConfig(flags.config, flags)));
+  .option("--record <dir>", "write all that enters the node into this folder, for `gamut sim --replay <dir>`")
+  .action((flags: ConfigOverrides & { config: string; record?: string }) =>
+    runNode(loadNodeConfig(flags.config, flags), flags.record),
+  );
 
 program.addCommand(benchCommand());
 

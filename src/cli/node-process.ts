@@ -22,9 +22,10 @@ export type NodeMessage =
   | { readonly type: "ready"; readonly status: BackendStatus }
   | { readonly type: "failed"; readonly problem: string };
 
-export async function runNode(config: NodeConfig): Promise<void> {
+/** `recordFolder`: where to write all that enters the node; undefined: nowhere. */
+export async function runNode(config: NodeConfig, recordFolder?: string): Promise<void> {
   const logger = new LineLogger({ node: config.node, level: config.log.level, json: config.log.json });
-  const process_ = new NodeProcess(config, logger);
+  const process_ = new NodeProcess(config, logger, recordFolder);
   await process_.run();
 }
 
@@ -37,6 +38,7 @@ class NodeProcess {
   constructor(
     private readonly config: NodeConfig,
     private readonly logger: Logger,
+    private readonly recordFolder: string | undefined,
   ) {}
 
   async run(): Promise<void> {
@@ -68,6 +70,7 @@ class NodeProcess {
       peers: config.members.map((member) => ({ node: member.node, host: member.host, port: member.peerPort })),
       logger: this.logger,
       onFatal: (reason, rebuild) => void this.fatal(reason, rebuild),
+      ...(this.recordFolder !== undefined && { recordFolder: this.recordFolder }),
     });
     this.listener = await ClientListener.listen({
       backend: this.member.node,

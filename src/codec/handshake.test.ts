@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ByteWriter, CodecError } from "../core/bytes.js";
 import {
-  commonVersion,
   ControlKind,
+  commonVersion,
   type Expectation,
   HANDSHAKE_PAYLOAD_BYTES_MAX,
   Hello,
@@ -120,9 +120,9 @@ describe("control frames", () => {
   it("with impossible fields are refused: an empty range, node 0, a name that is too long, an integer too large", () => {
     expect(() => readControl(bytesOf((writer) => writeHello(writer, hello({ versionMin: 2 }))))).toThrow(CodecError);
     expect(() => readControl(bytesOf((writer) => writeHello(writer, hello({ node: 0 }))))).toThrow("no node");
-    expect(() =>
-      readControl(bytesOf((writer) => writeHello(writer, hello({ clusterName: "n".repeat(129) })))),
-    ).toThrow("too long");
+    expect(() => readControl(bytesOf((writer) => writeHello(writer, hello({ clusterName: "n".repeat(129) }))))).toThrow(
+      "too long",
+    );
     const bytes = bytesOf((writer) => writeHello(writer, HELLO));
     // The incarnation's top byte: magic, kind, versions (9), two names (2 + 6 each), node (2), seven lower bytes.
     bytes[9 + 8 + 8 + 2 + 7] = 0xff;

@@ -58,7 +58,7 @@ export class Hello {
     readonly boot: number,
     /** The node that the dialer means to reach; in an answer, the dialer. */
     readonly target: NodeId,
-    /** Number of this dial among the dialer's to this peer, from 1; an answer repeats it. */
+    /** Number of this dial among the dialer's since its boot, from 1; an answer repeats it. */
     readonly dial: number,
     /** The highest dial of the other side that the sender has accepted, 0 for none (see settleDuplicate). */
     readonly seen: number,

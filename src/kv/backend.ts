@@ -17,6 +17,8 @@ export interface Session {
   keyspace: string;
   /** null: the keyspace's default. */
   level: Level | null;
+  /** Whether answers come with a receipt. */
+  explains: boolean;
   /** Answered through `sink.reply` exactly once. `tag` comes back in the request. */
   submit(command: Command, sink: ReplySink, tag: number): Request;
   cancel(request: Request): void;

@@ -27,7 +27,7 @@ export class Request {
   deadlineMs = Number.POSITIVE_INFINITY;
   /** Log position that a local read must have seen (the session's token). */
   minimumPosition = 0;
-  /** Filled in with the answer: evidence of the level that was given. */
+  /** Filled in with the answer if the session explains: evidence of the level that was given. Null with an error. */
   receipt: Receipt | null = null;
   /** Set by the machine: position at which a write took effect, or that a read has seen. */
   position = 0;

@@ -16,6 +16,7 @@ import type { NodeId } from "../core/machine.js";
 import type { State } from "../core/state.js";
 import { type Command, getCommand } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
+import { findGrant } from "../kv/grants.js";
 import { Level } from "../kv/level.js";
 import type { Request } from "../kv/request.js";
 import { errorResult, type Result, ResultKind } from "../kv/result.js";
@@ -115,8 +116,10 @@ export class CatalogKeeper {
 
   createKeyspace(name: string, defaultLevel: Level, done: AdminDone): void {
     const problem = keyspaceNameProblem(name);
-    if (problem === null) this.tryCreate(name, defaultLevel, CREATE_ATTEMPTS, done);
-    else done(new KvError("bad_request", problem));
+    const grant = findGrant("raft", {}, defaultLevel);
+    if (problem !== null) done(new KvError("bad_request", problem));
+    else if (grant instanceof KvError) done(grant);
+    else this.tryCreate(name, defaultLevel, CREATE_ATTEMPTS, done);
   }
 
   private tryCreate(name: string, level: Level, attempts: number, done: AdminDone): void {

@@ -9,6 +9,7 @@ import type { NodeContext } from "./context.js";
 import { PartKind } from "./frame.js";
 import { HeldSends } from "./held-sends.js";
 import type { GroupStore } from "./ports.js";
+import { receiptOf } from "./receipt.js";
 import type { NodeRequest } from "./session.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
@@ -178,6 +179,7 @@ export class Group<Message = unknown> {
     this.context.answered = true;
     for (const { request, result } of replies) {
       const own = request as NodeRequest;
+      if (own.session.explains) own.receipt = receiptOf(own, result, this.machine, this.context.options);
       own.session.finished(own, result);
     }
   }

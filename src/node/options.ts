@@ -18,6 +18,8 @@ export interface NodeOptions {
   readonly tickMs: number;
   /** How long a request may take before it is answered with `unknown` or `unavailable`, in ms. */
   readonly requestTimeoutMs: number;
+  /** Whether what the log has stored survives the process; false in memory. Receipts tell. */
+  readonly durable: boolean;
   /** Applied changes in memory that make a checkpoint due. */
   readonly checkpointBytes: number;
   /** One frame to a peer carries at most about this much of a snapshot. */
@@ -31,6 +33,7 @@ export type RaftTuning = Omit<RaftOptions, "node" | "configuration" | "seed" | "
 export const NODE_DEFAULTS = {
   tickMs: 20,
   requestTimeoutMs: 5_000,
+  durable: true,
   checkpointBytes: 16 * 1024 * 1024,
   snapshotChunkBytes: 256 * 1024,
   log: LOG_DEFAULTS,

@@ -33,6 +33,7 @@ export class NodeRequest extends Request {
  */
 export class NodeSession implements Session {
   level: Level | null = null;
+  explains = false;
   private waiting: NodeRequest[] = [];
   private runKind = -1;
   private running = 0;

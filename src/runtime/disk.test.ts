@@ -1,9 +1,9 @@
-import * as fs from "node:fs";
+import fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { call, type DiskWorld, diskSuite } from "../node/testing/disk-suite.js";
 import type { FileInfo } from "../node/ports.js";
+import { call, type DiskWorld, diskSuite } from "../node/testing/disk-suite.js";
 import { FileDisk, type WriteFunctions } from "./disk.js";
 
 const folders: string[] = [];

@@ -1,4 +1,4 @@
-import * as fs from "node:fs";
+import fs from "node:fs";
 import { basename, join } from "node:path";
 import { type Disk, DiskError, type DiskErrorCode, type Done, type DoneWith, type FileInfo } from "../node/ports.js";
 

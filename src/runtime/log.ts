@@ -62,7 +62,9 @@ export class LineLogger implements Logger {
   private line(level: LogLevel, message: string, fields?: LogFields): void {
     if (LOG_LEVELS.indexOf(level) < this.lowest) return;
     const time = new Date(this.wallMs()).toISOString();
-    this.write(`${this.json ? jsonLine(time, level, this.node, message, fields) : humanLine(time, level, this.node, message, fields)}\n`);
+    this.write(
+      `${this.json ? jsonLine(time, level, this.node, message, fields) : humanLine(time, level, this.node, message, fields)}\n`,
+    );
   }
 }
 

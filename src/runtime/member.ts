@@ -4,12 +4,15 @@ import { join } from "node:path";
 import { GamutNode, type NodeHooks } from "../node/node.js";
 import type { NodeOptions } from "../node/options.js";
 import type { DiskError } from "../node/ports.js";
+import { type NodeFacade, RecordedNode } from "../node/record/recorded-node.js";
+import { recordingPorts } from "../node/record/recording-ports.js";
 import { RuntimeClock } from "./clock.js";
 import { FileDisk } from "./disk.js";
 import { RuntimeEntropy } from "./entropy.js";
 import type { Logger } from "./log.js";
 import { TcpNet } from "./net.js";
 import type { PeerAddress } from "./net-options.js";
+import { openRecording } from "./recording.js";
 import { LmdbStateStore } from "./state-store.js";
 import { verifyStateInChild } from "./verify-state.js";
 
@@ -27,12 +30,14 @@ export interface MemberOptions {
   /** The node has stopped by itself. `rebuild`: starting again repairs it. */
   readonly onFatal: (reason: string, rebuild: boolean) => void;
   readonly hooks?: NodeHooks;
+  /** Write all that enters the node into a file of this folder: see `gamut sim --replay`. */
+  readonly recordFolder?: string;
 }
 
 /** Ports, node and folder of one member. */
 export class Member {
   private constructor(
-    readonly node: GamutNode,
+    readonly node: NodeFacade,
     readonly net: TcpNet,
     private readonly clock: RuntimeClock,
     private readonly disk: FileDisk,
@@ -72,9 +77,11 @@ export class Member {
       entropy,
       logger,
     });
-    const node = new GamutNode(
+    const recorder = options.recordFolder === undefined ? null : openRecording(options.recordFolder, options.node);
+    const ports = { clock, entropy, net, disk, store };
+    const bare = new GamutNode(
       options.node,
-      { clock, entropy, net, disk, store },
+      recorder === null ? ports : recordingPorts(ports, recorder),
       {
         identityChanged: (identity) => net.updateIdentity(identity),
         notice: (message) => logger.warn(message),
@@ -82,6 +89,7 @@ export class Member {
       },
       options.hooks,
     );
+    const node = recorder === null ? bare : new RecordedNode(bare, recorder);
     await new Promise<void>((resolve, reject) => {
       node.start((problem) => (problem === null ? resolve() : reject(new Error(problem))));
     });

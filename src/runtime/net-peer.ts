@@ -11,8 +11,6 @@ export class Peer {
   connection: Connection | null = null;
   /** Our dial under way: not connected yet, or not answered. */
   dialing: Connection | null = null;
-  /** Dials of this process to the peer. */
-  dials = 0;
   /** The peer's boot that was seen last, and the highest of that boot's dials that was accepted. */
   boot = -1;
   seen = 0;

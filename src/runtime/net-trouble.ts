@@ -1,6 +1,7 @@
 /** What the peer link says in the log: each trouble clearly, and once. */
-import type { Connection } from "./net-connection.js";
+
 import type { Logger } from "./log.js";
+import type { Connection } from "./net-connection.js";
 import { formatAddress, type Peer } from "./net-peer.js";
 
 /** Different troubles that are told of one peer between two connections, and of all strangers together. */

@@ -84,6 +84,7 @@ export class TcpNet implements Net, ConnectionOwner {
     server.once("error", failed);
     server.listen(port, host, () => {
       server.off("error", failed);
+      if (this.server !== server) return;
       // E.g. no file descriptors left: the connections that there are go on.
       server.on("error", (error) => this.options.logger.error("peer listener failed", { problem: error.message }));
       this.sweeper = setInterval(() => this.sweep(), this.limits.sweepMs);
@@ -215,8 +216,8 @@ export class TcpNet implements Net, ConnectionOwner {
   private dial(peer: Peer): void {
     if (peer.connection !== null || peer.dialing !== null || this.peers.get(peer.node) !== peer) return;
     this.counters.dials += 1;
-    peer.dials += 1;
-    const dial = peer.dials;
+    // Counted over all peers: a peer that is removed and added again must not see the numbers begin anew.
+    const dial = this.counters.dials;
     const socket = connect({ host: peer.host, port: peer.port, noDelay: true });
     const connection = new Connection(socket, peer.node, peer.address, this);
     connection.dial = dial;
@@ -231,7 +232,7 @@ export class TcpNet implements Net, ConnectionOwner {
 
   private incoming(socket: Socket): void {
     const address = formatAddress(socket.remoteAddress ?? "?", socket.remotePort ?? 0);
-    if (this.listener === null || this.strangers >= this.limits.strangersMax) {
+    if (this.strangers >= this.limits.strangersMax) {
       this.troubles.ofStranger(address, "too many connections without a handshake");
       socket.destroy();
       return;

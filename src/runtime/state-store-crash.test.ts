@@ -10,6 +10,7 @@ import { damageOf, rangeOf } from "../node/testing/buffered-state-suite.js";
 import { told, toldValue } from "../node/testing/store-world.js";
 import { builtFile } from "./built-file.js";
 import { LmdbStateStore } from "./state-store.js";
+import { openEnvironment, openLatin1Database, sideDatabase } from "./state-store-environment.js";
 import { buildScripts } from "./testing/built-scripts.js";
 
 /** Lets a child commit, kills it with SIGKILL some ms after its first word, answers the last position that it told. */
@@ -28,6 +29,16 @@ function commitUntilKilled(folder: string, killAfterMs: number): Promise<number>
       else reject(new Error(`the child ended by itself with ${code ?? signal}`));
     });
   });
+}
+
+/** How many entries the two sides of group 1 hold, the emptier first. */
+function sideCounts(folder: string): number[] {
+  const root = openEnvironment(folder, { mapBytes: 2 ** 30, groupsMax: 4, readOnly: true });
+  const counts = ([0, 1] as const).map(
+    (side) => [...openLatin1Database(root, sideDatabase(1, side)).getKeys({ start: "" })].length,
+  );
+  void root.close();
+  return counts.sort((a, b) => a - b);
 }
 
 describe("kill -9 during commits", () => {
@@ -53,6 +64,7 @@ describe("kill -9 during commits", () => {
       expect(content.length).toBe(200);
       expect(new Set(content.map(([, value]) => value))).toEqual(new Set([String(position)]));
       await told((done) => store.close(done));
+      expect(sideCounts(folder)).toEqual([0, 200]);
       before = position;
     }
   });

@@ -1,4 +1,5 @@
-import { statfsSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, statfsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { DiskError, type DiskErrorCode } from "../node/ports.js";
 
@@ -61,10 +62,23 @@ export class StateFolderDamaged extends Error {
  */
 export function openEnvironment(folder: string, options: EnvironmentOptions): RootDatabase {
   try {
-    return openRoot(folder, options);
+    const found = existsSync(join(folder, "data.mdb"));
+    const root = openRoot(folder, options);
+    if (!found) for (const path of [folder, dirname(resolve(folder))]) syncFolder(path);
+    return root;
   } catch (error) {
     if (tellsDamage(error)) throw new StateFolderDamaged(`the state in ${folder}: ${(error as Error).message}`);
     throw diskErrorOf(error, `cannot open the state in ${folder}`);
+  }
+}
+
+/** Makes the names in a folder durable: LMDB syncs what is in its file, not that there is one. */
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
 }
 

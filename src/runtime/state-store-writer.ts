@@ -36,6 +36,8 @@ class StateStoreWriter {
   private transact(job: Exclude<WriterJob, { kind: "open" | "clear" | "close" }>): void {
     if (job.kind === "drop") this.sides(job.group);
     else this.database(job.group, job.side);
+    // A reader in a process that was killed (a check of the state) would keep every page from being reused.
+    this.root.readerCheck();
     this.root.transactionSync(() => {
       if (job.kind === "commit" || job.kind === "fill") this.apply(job.group, job.side, job.blocks);
       if (job.kind === "commit" || job.kind === "switch") {

@@ -1,5 +1,5 @@
 import "./fast-bytes.js";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -94,9 +94,28 @@ describe("verifying the states in a folder by a child process", () => {
       });
       const verdict = await verify(folder);
       outcomes.add(verdict.outcome);
-      if (verdict.outcome !== "damaged") console.log(verdict);
     }
     expect(outcomes).toEqual(new Set(["damaged"]));
+  });
+
+  it("leaves no reader behind that keeps pages from being reused, however the check ends", async () => {
+    const folder = damaged(() => {});
+    const store = LmdbStateStore.open(folder);
+    const map = (await toldValue<GroupStore | null>((done) => store.open(1, done))) as GroupStore;
+    const state = new BufferedState(1, map);
+    for (let i = 0; i < 60_000; i += 1) state.put(`key ${i}`, latin1Encode("v".repeat(100)));
+    await checkpoint(state, 11);
+    const outcomes: string[] = [];
+    for (const timeoutMs of [60, 90, 120, 150, 180]) outcomes.push((await verify(folder, { timeoutMs })).outcome);
+    expect(outcomes).toContain("unknown");
+    const sizes: number[] = [];
+    for (let round = 0; round < 12; round += 1) {
+      for (let i = 0; i < 2_000; i += 1) state.put(`key ${i}`, latin1Encode("w".repeat(100)));
+      await checkpoint(state, 12 + round);
+      sizes.push(statSync(join(folder, "data.mdb")).size);
+    }
+    await told((done) => store.close(done));
+    expect(sizes[11]).toBe(sizes[4]);
   });
 
   it("does not know what it cannot look at: neither sound nor lost", async () => {

@@ -7,6 +7,8 @@ export interface ServerLimits {
   readonly firstLineMsMax: number;
   /** From a request's first byte to its last; between requests a connection may idle. */
   readonly requestMsMax: number;
+  /** For the answers to a client that has closed its side. */
+  readonly hangUpMsMax: number;
   /** Requests of one connection under way; more wait unread. */
   readonly pendingMax: number;
   /** Replies of one connection not yet taken by its reader: past this nothing more is read from it. */
@@ -25,6 +27,7 @@ export const SERVER_LIMITS: ServerLimits = {
   firstLineBytesMax: 8_192,
   firstLineMsMax: 10_000,
   requestMsMax: 60_000,
+  hangUpMsMax: 30_000,
   pendingMax: 1_024,
   outputBytesMax: 1_048_576,
   outputBytesCut: 64 * 1_048_576,

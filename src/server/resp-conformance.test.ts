@@ -288,23 +288,23 @@ describe.runIf(missing === "")("beside a real Redis", () => {
   });
 
   test("COMMAND INFO tells of each command what Redis tells", async () => {
-    const names = (await ours.ask(["COMMAND", "LIST"]))[0].split("\r\n").filter((_, i) => i > 0 && i % 2 === 0);
-    for (const name of names) {
-      if (name === "gamut" || name === "") continue;
-      const [[expected], [found]] = [
-        await theirs.ask(["COMMAND", "INFO", name]),
-        await ours.ask(["COMMAND", "INFO", name]),
-      ];
-      // Name, arity, flags and key positions; categories, hints and subcommands follow.
-      const head = (reply: string): string => reply.split("\r\n+@")[0].replace(/\*\d+$/, "");
-      expect(head(found), name).toBe(head(expected));
-      const categories = (reply: string): string[] =>
-        [...reply.split("$")[1 + 1 - 1].matchAll(/\+(@\w+)/g)].map((match) => match[1]).sort();
-      const missingHere = categories(expected).filter((category) => !categories(found).includes(category));
-      expect(
-        missingHere.filter((category) => category !== "@dangerous"),
-        name,
-      ).toEqual([]);
+    /** Name, arity, flags and key positions; then the ACL categories. */
+    const told = (reply: string): [head: string, categories: string[]] => {
+      const words = reply.split("\r\n");
+      const first = words.findIndex((word) => word.startsWith("+@"));
+      return [words.slice(0, first - 1).join(" "), words.filter((word) => word.startsWith("+@")).sort()];
+    };
+    const [list] = await ours.ask(["COMMAND", "LIST"]);
+    const names = [...list.matchAll(/\$\d+\r\n(\w+)/g)].map((match) => match[1]);
+    expect(names.length).toBeGreaterThan(50);
+    for (const name of names.filter((each) => each !== "gamut")) {
+      const [theirHead, theirCategories] = told((await theirs.ask(["COMMAND", "INFO", name]))[0].split("|")[0]);
+      const [head, categories] = told((await ours.ask(["COMMAND", "INFO", name]))[0]);
+      expect(head, name).toBe(theirHead);
+      // Nothing here is worth Redis' warning.
+      const expected = theirCategories.filter((category) => category !== "+@dangerous");
+      // A container's subcommands have theirs; here the container has them itself.
+      if (!["client", "command", "config"].includes(name)) expect(categories, name).toEqual(expected);
     }
   });
 

@@ -27,6 +27,7 @@ import type { Transaction } from "./resp-transaction.js";
 
 /** After the last reply has left: time for the client to hang up. */
 const LINGER_MS = 1000;
+const REPLY_BYTES_FIRST = 16_384;
 
 /**
  * One client. Requests are submitted in the order in which they came, which is the order in which they take effect;
@@ -45,8 +46,7 @@ export class RespConnection implements ReplySink, CommandContext {
   libraryVersion = "";
   lastCommand = "";
   transaction: Transaction | null = null;
-  /** Each reply of the store is preceded by its receipt (RESP3 only). */
-  explains = false;
+  /** Of the last answer of the store, while the session explains. */
   lastReceipt: Receipt | null = null;
   /** While a SELECT is under way: where to go back to. */
   keyspaceBefore = "";
@@ -61,17 +61,15 @@ export class RespConnection implements ReplySink, CommandContext {
   /** The socket is not read because not all that it has brought could be taken. */
   private paused = false;
   private announced = false;
-  /** No more requests: a last reply is under way, or the client has sent its last. */
+  /** No more requests are taken: a last reply is under way. */
   private ending = false;
   private finished = false;
   private closed = false;
   /** When the beginning of the unfinished request came; 0: there is none. */
   private partialSinceMs = 0;
-  /** Size of recent replies, the larger ones counting most: what one more request may cost. */
-  private replyBytes = 64;
-  /** Was given up for another request in its place: its answer means nothing any more. */
-  private replaced: Request | null = null;
-  private timer: NodeJS.Timeout | null = null;
+  /** Size of recent replies, the larger ones counting most: what one more request may cost. High until some are known. */
+  private replyBytes = REPLY_BYTES_FIRST;
+  private hungUp: NodeJS.Timeout | null = null;
 
   constructor(
     readonly id: number,
@@ -83,7 +81,7 @@ export class RespConnection implements ReplySink, CommandContext {
   start(received: Uint8Array): void {
     this.socket.on("data", (chunk: Buffer) => this.received(chunk));
     this.socket.on("drain", () => this.advance());
-    this.socket.on("end", () => this.endWhenAnswered());
+    this.socket.on("end", () => this.inputEnded());
     this.socket.on("close", () => this.dispose());
     this.received(received);
   }
@@ -107,7 +105,16 @@ export class RespConnection implements ReplySink, CommandContext {
       this.take();
       this.flush();
     } while (this.paused && this.mayTake());
-    if (this.ending && this.pipeline.length === 0) this.finish();
+    // What was paused has more to take.
+    const over = this.ending || (this.hungUp !== null && !this.paused);
+    if (over && this.pipeline.length === 0) this.finish();
+  }
+
+  /** The client will send no more, but may still listen: it hears what it has asked for, within reason. */
+  private inputEnded(): void {
+    this.hungUp = setTimeout(() => this.socket.destroy(), this.service.limits.hangUpMsMax);
+    this.hungUp.unref();
+    this.advance();
   }
 
   // Requests.
@@ -262,37 +269,41 @@ export class RespConnection implements ReplySink, CommandContext {
     this.draining = true;
   }
 
-  /** Once, unless the pipeline has emptied before. For the command that everything waits for: there is one at most. */
-  after(ms: number, action: () => void): void {
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      if (!this.closed && this.draining && this.pipeline.length > 0) action();
-    }, ms);
-  }
-
-  /** Gives the only request under way up and asks this instead. */
-  replace(command: Command): void {
-    const slot = this.pipeline.first();
-    const before = slot.request;
-    if (before === null || !slot.waiting) return;
-    slot.request = null;
-    this.replaced = before;
-    this.session.cancel(before);
-    if (slot.waiting) this.submitFor(slot, command);
-  }
-
   // Replies.
 
   reply(request: Request, result: Result): void {
-    if (this.closed || request === this.replaced) return;
+    if (this.closed) return;
     const slot = this.pipeline.at(request.tag);
     slot.waiting = false;
     slot.request = request;
     slot.result = result;
     if (request.tag === this.pipeline.head) this.renderReady();
+    this.announce();
+  }
+
+  /** Has the replies written when the turn ends. */
+  private announce(): void {
     if (this.announced) return;
     this.announced = true;
     this.service.answeredTo(this);
+  }
+
+  /** A place among the replies for an answer that is not the store's: `write` is called with it, once, later or at once. */
+  answerLater(): (write: (writer: RespWriter) => void) => void {
+    const tag = this.pipeline.tail;
+    this.pipeline.push().waiting = true;
+    return (write) => {
+      if (this.closed) return;
+      const slot = this.pipeline.at(tag);
+      const writer = this.service.takeWriter();
+      writer.version = this.version;
+      write(writer);
+      slot.bytes = copyBytes(writer.written());
+      slot.waiting = false;
+      this.service.giveWriter(writer);
+      if (tag === this.pipeline.head) this.renderReady();
+      this.announce();
+    };
   }
 
   private renderReady(): void {
@@ -319,9 +330,9 @@ export class RespConnection implements ReplySink, CommandContext {
     }
     const result = slot.result!;
     const receipt = slot.request!.receipt;
-    if (receipt !== null) {
+    if (this.session.explains) {
       this.lastReceipt = receipt;
-      if (this.explains && this.version === 3) writeReceiptAttribute(writer, receipt);
+      if (receipt !== null && this.version === 3) writeReceiptAttribute(writer, receipt);
     }
     if (slot.completion !== null) slot.completion(this, slot, writer);
     else if (result.kind === ResultKind.error) renderError(writer, result);
@@ -405,7 +416,7 @@ export class RespConnection implements ReplySink, CommandContext {
   private dispose(): void {
     if (this.closed) return;
     this.closed = true;
-    if (this.timer !== null) clearTimeout(this.timer);
+    if (this.hungUp !== null) clearTimeout(this.hungUp);
     for (let tag = this.pipeline.head; tag < this.pipeline.tail; tag += 1) {
       const slot = this.pipeline.at(tag);
       if (slot.waiting && slot.request !== null) this.session.cancel(slot.request);

@@ -1,23 +1,36 @@
-/** GAMUT LEVEL, TOKEN, EXPLAIN: what Redis has no word for. */
-import { type Arguments, errorText, type RespWriter, wrongArity } from "../codec/resp/index.js";
-import { LEVEL_NAMES, levelByName } from "../kv/level.js";
+/** GAMUT LEVEL, TOKEN, EXPLAIN, KEYSPACE, STATUS: what Redis has no word for. */
+import { type Arguments, errorText, type RespWriter, SYNTAX_ERROR, wrongArity } from "../codec/resp/index.js";
+import { utf8Encode } from "../core/bytes.js";
+import { KvError } from "../kv/errors.js";
+import { LEVEL_NAMES, Level, levelByName } from "../kv/level.js";
 import { type Receipt, renderReceipt } from "../kv/receipt.js";
+import { tokenFromText, tokenToText } from "../kv/token.js";
 import type { RespConnection } from "./resp-connection.js";
 
 const HELP = [
   "GAMUT <subcommand> [<arg> ...]. Subcommands are:",
+  "EXPLAIN [ON | OFF]",
+  "    ON: keep the receipt of each answer, and (RESP3) put it before the answer. Alone: the receipt of the last answer.",
+  "KEYSPACE CREATE <name> [LEVEL <level>]",
+  "    Make a keyspace, whose default level is linearizable unless another is given.",
+  "KEYSPACE DROP <name>",
+  "    Remove a keyspace and all that is in it.",
+  "KEYSPACE LIST",
+  "    The keyspaces as this node knows them: name, protocol, default level, leader, replicas.",
   "LEVEL [<name> | default]",
   "    The level that this connection asks for; default is the keyspace's own.",
+  "STATUS",
+  "    Cluster, members and keyspaces as this node knows them, as JSON.",
   "TOKEN [<token>]",
   "    What this connection has seen, to be given to another; with a token: see at least what that one has seen.",
-  "EXPLAIN [ON | OFF]",
-  "    The receipt of the last answer; ON puts one before each answer (RESP3).",
 ];
 
 export function answerGamut(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (request.is(1, "HELP")) writeHelp(writer);
+  if (request.is(1, "KEYSPACE")) answerKeyspace(connection, request, writer);
   else if (request.count > 3) writer.error(wrongArity(`gamut|${request.text(1).toLowerCase()}`));
+  else if (request.is(1, "HELP")) writeHelp(writer);
   else if (request.is(1, "LEVEL")) answerLevel(connection, request, writer);
+  else if (request.is(1, "STATUS")) writer.bulk(utf8Encode(JSON.stringify(connection.service.backend.status())));
   else if (request.is(1, "TOKEN")) answerToken(connection, request, writer);
   else answerExplain(connection, request, writer);
 }
@@ -38,32 +51,36 @@ function answerLevel(connection: RespConnection, request: Arguments, writer: Res
   writer.ok();
 }
 
-/** Tokens travel as base64url, which fits into any header, log line or shell. */
+/** Tokens travel as text; see kv/token.ts. */
 function answerToken(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   const { session } = connection;
   if (request.count === 2) {
-    writer.bulkText(Buffer.from(session.token()).toString("base64url"));
+    writer.bulkText(tokenToText(session.token()));
     return;
   }
-  const error = session.acceptToken(new Uint8Array(Buffer.from(request.text(2), "base64url")));
+  const token = tokenFromText(request.text(2));
+  const error = token instanceof KvError ? token : session.acceptToken(token);
   if (error === null) writer.ok();
   else writer.error(errorText(error));
 }
 
 function answerExplain(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  const { session, lastReceipt } = connection;
   if (request.count === 2) {
-    if (connection.lastReceipt === null) writer.null();
-    else writer.verbatim(renderReceipt(connection.lastReceipt));
+    if (!session.explains)
+      writer.error("ERR no receipts are kept: send GAMUT EXPLAIN ON before the command that is to be explained");
+    else if (lastReceipt === null) writer.null();
+    else writer.verbatim(renderReceipt(lastReceipt));
     return;
   }
   const on = request.is(2, "ON");
-  if (!on && !request.is(2, "OFF")) writer.error("ERR GAMUT EXPLAIN takes ON, OFF or nothing");
-  else if (on && connection.version !== 3) {
-    writer.error("ERR GAMUT EXPLAIN ON needs RESP3: send HELLO 3 first, or ask GAMUT EXPLAIN after a command");
-  } else {
-    connection.explains = on;
-    writer.ok();
+  if (!on && !request.is(2, "OFF")) {
+    writer.error("ERR GAMUT EXPLAIN takes ON, OFF or nothing");
+    return;
   }
+  session.explains = on;
+  connection.lastReceipt = null;
+  writer.ok();
 }
 
 /** RESP3's attribute: data about the reply that follows it. */
@@ -71,6 +88,67 @@ export function writeReceiptAttribute(writer: RespWriter, receipt: Receipt): voi
   writer.attribute(1);
   writer.simple("receipt");
   writer.bulkText(renderReceipt(receipt));
+}
+
+function answerKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  if (request.is(2, "CREATE")) createKeyspace(connection, request, writer);
+  else if (request.is(2, "DROP")) dropKeyspace(connection, request, writer);
+  else if (!request.is(2, "LIST")) writer.error("ERR GAMUT KEYSPACE takes CREATE, DROP or LIST. Try GAMUT HELP.");
+  else if (request.count > 3) writer.error(wrongArity("gamut|keyspace"));
+  else listKeyspaces(connection, writer);
+}
+
+function createKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  if (request.count !== 4 && request.count !== 6) {
+    writer.error(wrongArity("gamut|keyspace"));
+    return;
+  }
+  let level: Level = Level.linearizable;
+  if (request.count === 6) {
+    const chosen = levelByName(request.text(5).toLowerCase());
+    if (!request.is(4, "LEVEL") || chosen === null) {
+      const levels = Object.values(LEVEL_NAMES).join(", ");
+      writer.error(request.is(4, "LEVEL") ? `ERR there is no such level; there are ${levels}` : SYNTAX_ERROR);
+      return;
+    }
+    level = chosen;
+  }
+  connection.service.backend.createKeyspace(request.text(3), level, answerWhenDone(connection));
+}
+
+function dropKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  if (request.count !== 4) writer.error(wrongArity("gamut|keyspace"));
+  else connection.service.backend.dropKeyspace(request.text(3), answerWhenDone(connection));
+}
+
+/** What the client sends next (SELECT, say) may need the keyspace: it waits. */
+function answerWhenDone(connection: RespConnection): (error: KvError | null) => void {
+  const answer = connection.answerLater();
+  connection.drainFirst();
+  return (error) =>
+    answer((writer) => {
+      if (error === null) writer.ok();
+      else writer.error(errorText(error));
+    });
+}
+
+function listKeyspaces(connection: RespConnection, writer: RespWriter): void {
+  const { keyspaces } = connection.service.backend.status();
+  writer.array(keyspaces.length);
+  for (const { name, protocol, defaultLevel, leader, replicas } of keyspaces) {
+    writer.map(5);
+    writer.bulkText("name");
+    writer.bulkText(name);
+    writer.bulkText("protocol");
+    writer.bulkText(protocol);
+    writer.bulkText("level");
+    writer.bulkText(defaultLevel);
+    writer.bulkText("leader");
+    writer.integer(leader);
+    writer.bulkText("replicas");
+    writer.array(replicas.length);
+    for (const replica of replicas) writer.integer(replica);
+  }
 }
 
 function writeHelp(writer: RespWriter): void {

@@ -129,7 +129,8 @@ export function answerReset(connection: RespConnection, _request: Arguments, wri
   connection.transaction = null;
   connection.watched.clear();
   connection.name = "";
-  connection.explains = false;
+  connection.session.explains = false;
+  connection.lastReceipt = null;
   connection.session.keyspace = DEFAULT_KEYSPACE;
   connection.session.level = null;
   connection.version = 2;

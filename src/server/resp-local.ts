@@ -44,7 +44,7 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
   client: afterAll(answerClient),
   info: afterAll(answerInfo),
   config: atOnce(answerConfig),
-  gamut: afterAll(answerGamut),
+  gamut: afterAll(answerGamut, "refused"),
   wait: afterAll(answerWait, "refused"),
   multi: atOnce(answerMulti, "immediate"),
   exec: { run: answerExec, waits: execWaits, inTransaction: "immediate" },

@@ -7,10 +7,13 @@ import type { PendingReply } from "./resp-pipeline.js";
 
 /** More replicas than a group can have: waits as long as it is allowed to. */
 const REPLICAS_MAX = 1000n;
-/** The longest timer that Node knows. */
-const TIMEOUT_MS_MAX = 2_147_483_647n;
+/** About 285,000 years. */
+const TIMEOUT_MS_MAX = 9_000_000_000_000_000n;
 
-/** Redis does not count the primary that took the write; `Op.progress` counts every replica. Hence one more, one less. */
+/**
+ * Answered when so many replicas besides the leader hold the write, or, with how many do, when the time is over; 0 ms: for
+ * ever.
+ */
 export function answerWait(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   const replicas = request.integer(1);
   const timeoutMs = request.integer(2);
@@ -19,21 +22,16 @@ export function answerWait(connection: RespConnection, request: Arguments, write
     writer.error("ERR timeout is not an integer or out of range");
   } else if (timeoutMs < 0n) writer.error("ERR timeout is negative");
   else {
+    const command = new Command(Op.progress);
+    command.limit = replicas > REPLICAS_MAX ? Number(REPLICAS_MAX) : Math.max(0, Number(replicas));
+    command.deadlineMs = Number(timeoutMs);
     connection.drainFirst();
-    connection.submit(progressCommand(replicas < 0n ? 0n : replicas), completeWait);
-    if (timeoutMs > 0n) connection.after(Number(timeoutMs), () => connection.replace(progressCommand(-1n)));
+    connection.submit(command, completeWait);
   }
-}
-
-/** -1: answer what there is. */
-function progressCommand(replicas: bigint): Command {
-  const command = new Command(Op.progress);
-  command.limit = Number(replicas > REPLICAS_MAX ? REPLICAS_MAX : replicas) + 1;
-  return command;
 }
 
 function completeWait(_connection: RespConnection, slot: PendingReply, writer: RespWriter): void {
   const result = slot.result!;
   if (result.kind === ResultKind.error) renderError(writer, result);
-  else writer.integer(Math.max(0, Number(result.integer) - 1));
+  else writer.bigInteger(result.integer);
 }

@@ -25,7 +25,10 @@ function tinyLog(): LogWorld {
 }
 
 function allWords(outcome: RecoveryOutcome): string {
-  return [...outcome.groups.keys()].sort().map((group) => `${group}> ${words(outcome.groups.get(group), 0)}`).join("\n");
+  return [...outcome.groups.keys()]
+    .sort((a, b) => a - b)
+    .map((group) => `${group}> ${words(outcome.groups.get(group), 0)}`)
+    .join("\n");
 }
 
 function wordsOf(world: LogWorld): string {
@@ -103,7 +106,12 @@ describe("a bit that has flipped", () => {
   test("in one of the marks changes nothing", () => {
     const world = tinyLog();
     for (const offset of MARK_SLOTS) {
-      expect(flipEveryByte(world, "log-marks", offset, offset + 512)).toEqual({ damaged: 0, same: 512, cut: 0, wrong: [] });
+      expect(flipEveryByte(world, "log-marks", offset, offset + 512)).toEqual({
+        damaged: 0,
+        same: 512,
+        cut: 0,
+        wrong: [],
+      });
     }
   });
 
@@ -181,6 +189,19 @@ describe("a file", () => {
       for (const name of [first, second, spare]) world.disk.deleteFile(name);
     });
     expect(outcome).toMatchObject({ kind: "damaged", reason: expect.stringContaining("log-0000000001 is missing") });
+  });
+
+  test("of zeros in the newest segment's place is found by the spare behind it, even without marks", () => {
+    const outcome = outcomeAfter((world) => {
+      withoutMarks(world);
+      overwrite(world, second, 0, new Uint8Array(2048));
+    });
+    expect(outcome).toMatchObject({
+      kind: "damaged",
+      reason: expect.stringContaining(
+        "log-0000000001 at 2048: the file ends, although log-0000000003 exists, which is created only when log-0000000002 is in use",
+      ),
+    });
   });
 
   test("that is the spare may be missing", () => {

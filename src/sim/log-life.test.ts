@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { ByteReader } from "../core/bytes.js";
+import { type BatchHeader, readHeader } from "../node/log/format.js";
 import { entry, hardState, LogWorld, reset, SMALL_LOG, words } from "./testing/log-world.js";
 
 /** Five batches of one such entry fill a segment of {@link SMALL_LOG}. */
@@ -11,12 +13,7 @@ describe("the calls of a log to its disk", () => {
     const take = (): string[] => world.calls.splice(0);
 
     world.recover();
-    expect(take()).toEqual([
-      "list",
-      "create log-marks 8192",
-      "sync log-marks 0+512",
-      "create log-0000000001 10240",
-    ]);
+    expect(take()).toEqual(["list", "create log-marks 8192", "sync log-marks 0+512", "create log-0000000001 10240"]);
 
     world.store(1, 1, hardState(1), entry(1));
     expect(take()).toEqual(["sync log-0000000001 0+512"]);
@@ -99,6 +96,23 @@ describe("the calls of a log to its disk", () => {
 });
 
 describe("a log at work", () => {
+  test("raises its generation with every start", () => {
+    const world = LogWorld.seeded(1);
+    world.recover();
+    const generations: number[] = [];
+    for (let position = 1; position <= 3; position += 1) {
+      world.store(1, position, entry(position));
+      world.settle();
+      const batch = world.disk.contents("log-0000000001").slice((position - 1) * 512);
+      generations.push((readHeader(new ByteReader(batch), SMALL_LOG.freshIdentity) as BatchHeader).generation);
+      world.die(false);
+      world.recover();
+      world.die(true);
+      world.recover();
+    }
+    expect(generations).toEqual([1, 3, 5]);
+  });
+
   test("splits what is too much for one batch, and tells each group how far it is durable", () => {
     const world = LogWorld.seeded(1);
     world.recover();
@@ -256,6 +270,22 @@ describe("old segments", () => {
     world.settle();
     // Group 2 ends with 5 and group 3 with 8 now, both in the newest segment.
     expect(world.log.status()).toMatchObject({ segments: 1, oldestHeldBy: [2, 3] });
+  });
+
+  test("stay while the one that repeats their hard states is not yet durable", () => {
+    const world = LogWorld.seeded(1);
+    world.recover();
+    world.store(5, 1, hardState(9));
+    for (let position = 1; position <= 4; position += 1) {
+      world.store(1, position, entry(position, 1, LARGE));
+      world.settle();
+    }
+    world.store(1, 5, entry(5, 1, LARGE));
+    world.disk.callLog = (call) => world.calls.push(call);
+    world.log.cut(1, 4);
+    expect(world.calls).toEqual([]);
+    world.settle();
+    expect(world.calls.at(-1)).toBe("remove log-0000000001");
   });
 
   test("that cannot be removed are removed later", () => {

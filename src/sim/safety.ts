@@ -1,19 +1,22 @@
 import type { GroupId, NodeId } from "../core/machine.js";
-import { readFrame, PartKind } from "../node/frame.js";
+import { PartKind, readFrame } from "../node/frame.js";
 import type { BufferedState } from "../node/state/buffered-state.js";
-import { MessageFlag, MessageKind } from "../protocols/raft/message.js";
+import { MessageFlag, MessageKind, raftCodec } from "../protocols/raft/message.js";
 import type { Raft } from "../protocols/raft/raft.js";
+import { Promises } from "./promises.js";
 import { hashState, Reference } from "./reference.js";
 
 /** A replica as it runs on a computer. */
 export class Replica {
-  hashedAt = 0;
   leaderTerm = 0;
+  readonly promises: Promises;
 
   constructor(
     readonly raft: Raft,
     readonly state: BufferedState,
-  ) {}
+  ) {
+    this.promises = new Promises(raft);
+  }
 }
 
 /** A state is compared at every so many turns: reading it all costs more than the turn. */
@@ -70,6 +73,8 @@ export class Safety {
     const compare = this.turns % TURNS_BETWEEN_HASHES === 0;
     for (const [group, replica] of this.replicas[node]) {
       if (replica.raft.role === "leader") this.leads(node, group, replica);
+      const problem = replica.promises.check();
+      if (problem !== "") this.violate(`node ${node}, group ${group}: ${problem}`);
       if (compare) this.compareState(node, group, replica);
     }
   }
@@ -85,23 +90,24 @@ export class Safety {
   /** A replica's state must be what its entries make of nothing. */
   compareState(node: NodeId, group: GroupId, { raft, state }: Replica): void {
     const { appliedPosition } = raft.outbox;
-    if (appliedPosition === 0) return;
+    // While a snapshot takes the state's place, the state is ahead of the machine, which rests.
+    if (appliedPosition === 0 || !state.mayCheckpoint) return;
     this.statesCompared += 1;
     const problem = this.reference(group).stateSeen(appliedPosition, hashState(state));
     if (problem !== "") this.violate(`node ${node}, group ${group}: ${problem}`);
   }
 
-  /** Looks at what a node sends: a vote that has left cannot be given again, whatever becomes of the node. */
+  /** Looks at what a node sends: a promise that has left cannot be taken back, whatever becomes of the node. */
   frameSent(node: NodeId, peer: NodeId, frame: Uint8Array): void {
     readFrame(frame, (group, kind, part) => {
-      if (kind !== PartKind.message) return;
-      part.u8();
-      const messageKind = part.u8();
-      const flags = part.u8();
-      if (messageKind !== MessageKind.voteResponse || (flags & MessageFlag.granted) === 0) return;
-      const term = part.u53();
-      const incarnation = part.u53();
-      this.onlyOnce(`the vote of node ${node}, life ${incarnation}, in term ${term} of group ${group}`, peer);
+      const replica = this.replicas[node].get(group);
+      if (kind !== PartKind.message || replica === undefined) return;
+      const message = raftCodec.decode(part);
+      const problem = replica.promises.sent(peer, message);
+      if (problem !== "") this.violate(`node ${node}, group ${group}: ${problem}`);
+      if (message.kind !== MessageKind.voteResponse || !message.has(MessageFlag.granted)) return;
+      const life = `node ${node}, life ${message.incarnation}`;
+      this.onlyOnce(`the vote of ${life}, in term ${message.term} of group ${group}`, peer);
     });
   }
 

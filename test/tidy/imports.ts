@@ -34,7 +34,12 @@ export function importProblems(file: SourceFile): Problem[] {
   return problems;
 }
 
-function checkRelative(file: SourceFile, room: string, specifier: string, report: (rule: string, what: string) => void): void {
+function checkRelative(
+  file: SourceFile,
+  room: string,
+  specifier: string,
+  report: (rule: string, what: string) => void,
+): void {
   if (!/\.(js|json)$/.test(specifier)) report("import-ending", `"${specifier}" must end in .js`);
   const target = posix.join(posix.dirname(file.path), specifier);
   const targetRoom = roomOf(target);
@@ -63,7 +68,8 @@ function importsOf(file: SourceFile): Import[] {
     if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) add(node.moduleSpecifier, false);
     else if (ts.isExternalModuleReference(node)) add(node.expression, false);
     else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, false);
-    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) add(node.arguments[0], true);
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      add(node.arguments[0], true);
     ts.forEachChild(node, visit);
   };
   visit(source);

@@ -1,7 +1,7 @@
 /** The rooms' TypeScript projects: they are what makes a wrong-way import a compile error. */
 import { join } from "node:path";
 import ts from "typescript";
-import { PURE_ROOMS, type Problem, ROOM_IMPORTS, type SourceFile } from "./tree.js";
+import { type Problem, PURE_ROOMS, ROOM_IMPORTS, type SourceFile } from "./tree.js";
 
 interface ProjectFile {
   readonly extends?: string;
@@ -20,7 +20,9 @@ export function projectProblems(file: SourceFile, rooms: readonly string[]): Pro
   const problems: Problem[] = [];
   const report = (what: string) => problems.push({ path: file.path, line: 1, rule: "project", what });
 
-  const found = (project.references ?? []).map((reference) => reference.path).filter((path) => !isTestsOfBelow(path, room, isTestProject));
+  const found = (project.references ?? [])
+    .map((reference) => reference.path)
+    .filter((path) => !isTestsOfBelow(path, room, isTestProject));
   const wanted = (ROOM_IMPORTS[room] ?? []).filter((name) => rooms.includes(name)).map((name) => `../${name}`);
   if (isTestProject) wanted.push("./tsconfig.json");
   const missing = wanted.filter((path) => !found.includes(path));

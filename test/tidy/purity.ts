@@ -14,7 +14,10 @@ function ban(reason: string, names: string): void {
 ban("time comes through the clock port", "Date performance Temporal");
 ban("chance comes from the seed", "crypto");
 ban("a turn is synchronous: nothing waits", "Promise AsyncGenerator AsyncIterator AsyncIterable");
-ban("a turn is synchronous: the host calls", "setTimeout setInterval setImmediate queueMicrotask requestAnimationFrame");
+ban(
+  "a turn is synchronous: the host calls",
+  "setTimeout setInterval setImmediate queueMicrotask requestAnimationFrame",
+);
 ban("a turn is synchronous: the host calls", "clearTimeout clearInterval clearImmediate");
 ban("the garbage collector decides when", "WeakRef FinalizationRegistry");
 ban("differs with the machine's language data", "Intl");
@@ -25,12 +28,12 @@ ban("threads see each other's writes when they like", "SharedArrayBuffer Atomics
 
 /** Exact on every engine: IEEE 754 or integers. The others of Math are approximations that engines compute differently. */
 const EXACT_MATH = new Set(
-  ("abs ceil clz32 floor fround imul max min round sign sqrt trunc PI E LN2 LN10 LOG2E LOG10E SQRT2 SQRT1_2").split(" "),
+  "abs ceil clz32 floor fround imul max min round sign sqrt trunc PI E LN2 LN10 LOG2E LOG10E SQRT2 SQRT1_2".split(" "),
 );
 
 /** Methods whose result differs with the machine's language data. */
 const LOCALE_METHODS = new Set(
-  ("localeCompare toLocaleString toLocaleUpperCase toLocaleLowerCase toLocaleDateString toLocaleTimeString").split(" "),
+  "localeCompare toLocaleString toLocaleUpperCase toLocaleLowerCase toLocaleDateString toLocaleTimeString".split(" "),
 );
 
 /** Of all files at once: one program resolves the names of each. */
@@ -49,7 +52,10 @@ interface Resolver {
 /** Binds names without any library: a global is what nobody in the file declares. */
 function resolver(files: readonly SourceFile[]): Resolver {
   const sources = new Map(
-    files.map((file) => [`/${file.path}`, ts.createSourceFile(`/${file.path}`, file.text, ts.ScriptTarget.ES2022, true)]),
+    files.map((file) => [
+      `/${file.path}`,
+      ts.createSourceFile(`/${file.path}`, file.text, ts.ScriptTarget.ES2022, true),
+    ]),
   );
   const host: ts.CompilerHost = {
     getSourceFile: (name) => sources.get(name),
@@ -66,7 +72,9 @@ function resolver(files: readonly SourceFile[]): Resolver {
   const checker = ts.createProgram([...sources.keys()], options, host).getTypeChecker();
   const declaration = (name: ts.Identifier) => {
     const shorthand = ts.isShorthandPropertyAssignment(name.parent);
-    const symbol = shorthand ? checker.getShorthandAssignmentValueSymbol(name.parent) : checker.getSymbolAtLocation(name);
+    const symbol = shorthand
+      ? checker.getShorthandAssignmentValueSymbol(name.parent)
+      : checker.getSymbolAtLocation(name);
     return symbol?.declarations?.[0];
   };
   return {
@@ -100,9 +108,12 @@ class PurityScan {
     else if (ts.isPropertyAccessExpression(node)) this.member(node, node.name.text, node.expression);
     else if (ts.isElementAccessExpression(node) && ts.isStringLiteralLike(node.argumentExpression)) {
       this.member(node, node.argumentExpression.text, node.expression);
-    } else if (ts.isAwaitExpression(node)) this.report(node.getStart(this.source), "await", "a turn is synchronous: nothing waits");
-    else if (ts.isForOfStatement(node) && node.awaitModifier) this.report(node.getStart(this.source), "await", "a turn is synchronous");
-    else if (node.kind === ts.SyntaxKind.AsyncKeyword) this.report(node.getStart(this.source), "async", "a turn is synchronous");
+    } else if (ts.isAwaitExpression(node))
+      this.report(node.getStart(this.source), "await", "a turn is synchronous: nothing waits");
+    else if (ts.isForOfStatement(node) && node.awaitModifier)
+      this.report(node.getStart(this.source), "await", "a turn is synchronous");
+    else if (node.kind === ts.SyntaxKind.AsyncKeyword)
+      this.report(node.getStart(this.source), "async", "a turn is synchronous");
     else if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
       this.report(node.getStart(this.source), "import.meta", "names a file of this machine");
     } else if (ts.isBinaryExpression(node)) this.power(node);
@@ -115,7 +126,10 @@ class PurityScan {
     if (reason !== undefined) this.report(name.getStart(this.source), name.text, reason);
     // Math itself may only stand before one of its exact members: no `const { random } = Math`.
     const parent = name.parent;
-    if (name.text === "Math" && !((ts.isPropertyAccessExpression(parent) || isLiteralElement(parent)) && parent.expression === name)) {
+    if (
+      name.text === "Math" &&
+      !((ts.isPropertyAccessExpression(parent) || isLiteralElement(parent)) && parent.expression === name)
+    ) {
       this.report(name.getStart(this.source), "Math", "is passed on whole: name the function");
     }
   }
@@ -125,7 +139,8 @@ class PurityScan {
       const reason = name === "random" ? "chance comes from the seed" : "engines compute it differently";
       this.report(node.getStart(this.source), `Math.${name}`, reason);
     }
-    if (LOCALE_METHODS.has(name)) this.report(node.getStart(this.source), name, "differs with the machine's language data");
+    if (LOCALE_METHODS.has(name))
+      this.report(node.getStart(this.source), name, "differs with the machine's language data");
     if (name === "captureStackTrace" || name === "stackTraceLimit" || (name === "stack" && this.isError(of))) {
       this.report(node.getStart(this.source), "Error.stack", "differs with engine and build");
     }
@@ -150,7 +165,8 @@ class PurityScan {
     const kind = node.operatorToken.kind;
     if (kind !== ts.SyntaxKind.AsteriskAsteriskToken && kind !== ts.SyntaxKind.AsteriskAsteriskEqualsToken) return;
     const isExact = isIntegerLiteral(node.left) && isIntegerLiteral(node.right);
-    if (!isExact) this.report(node.getStart(this.source), "**", "engines compute powers differently, unless of two whole literals");
+    if (!isExact)
+      this.report(node.getStart(this.source), "**", "engines compute powers differently, unless of two whole literals");
   }
 
   private report(pos: number, rule: string, what: string): void {

@@ -18,7 +18,7 @@ const SUBCOMMANDS: Readonly<Record<string, Readonly<Record<string, number>>>> = 
   },
   command: { COUNT: 2, DOCS: -2, GETKEYS: -4, HELP: 2, INFO: -2, LIST: -2 },
   config: { GET: -3, HELP: 2, RESETSTAT: 2, REWRITE: 2, SET: -4 },
-  gamut: { EXPLAIN: -2, HELP: 2, LEVEL: -2, TOKEN: -2 },
+  gamut: { EXPLAIN: -2, HELP: 2, KEYSPACE: -3, LEVEL: -2, STATUS: 2, TOKEN: -2 },
 };
 
 export function hasSubcommands(container: string): boolean {

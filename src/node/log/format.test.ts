@@ -37,7 +37,9 @@ describe("format 1", () => {
   test("a batch has these bytes for ever", () => {
     const bytes = sampleBatch();
     expect(bytes.length).toBe(512);
-    expect(hex(bytes.subarray(0, 68 + 2 * 25 + 3))).toMatchInlineSnapshot(`"474c4f4701004400452301efcdab000006000000070000000000000035000000650000000000000066000000000000006400000000000000050000008029f513f164619a0203000000050000000000000000000000000000000200000001020100286bee000000000001000000000000000004000100000009"`);
+    expect(hex(bytes.subarray(0, 68 + 2 * 25 + 3))).toMatchInlineSnapshot(
+      `"474c4f4701004400452301efcdab000006000000070000000000000035000000650000000000000066000000000000006400000000000000050000008029f513f164619a0203000000050000000000000000000000000000000200000001020100286bee000000000001000000000000000004000100000009"`,
+    );
     expect(bytes.subarray(121).every((byte) => byte === 0)).toBe(true);
   });
 
@@ -45,8 +47,15 @@ describe("format 1", () => {
     const writer = new ByteWriter();
     writeMark(writer, new Mark(IDENTITY, 6, 102, 5));
     expect(writer.length).toBe(512);
-    expect(hex(writer.written().subarray(0, 40))).toMatchInlineSnapshot(`"474d524b01002800452301efcdab00000600000005000000660000000000000000000000a9776689"`);
-    expect(writer.written().subarray(40).every((byte) => byte === 0)).toBe(true);
+    expect(hex(writer.written().subarray(0, 40))).toMatchInlineSnapshot(
+      `"474d524b01002800452301efcdab00000600000005000000660000000000000000000000a9776689"`,
+    );
+    expect(
+      writer
+        .written()
+        .subarray(40)
+        .every((byte) => byte === 0),
+    ).toBe(true);
   });
 
   test("a batch is read as it was written", () => {
@@ -57,7 +66,8 @@ describe("format 1", () => {
     expect(payloadHolds(bytes, header)).toBe(true);
     const records: [GroupId, LogRecord][] = [];
     reader.open(bytes.subarray(HEADER_BYTES, HEADER_BYTES + header.payloadBytes));
-    while (reader.remaining > 0) expect(readRecord(reader, (group, record) => records.push([group, record]))).toBe(true);
+    while (reader.remaining > 0)
+      expect(readRecord(reader, (group, record) => records.push([group, record]))).toBe(true);
     expect(records).toEqual([
       [3, new LogRecord(RecordKind.hardState, 5, 0, Uint8Array.of(1, 2))],
       [4_000_000_000, new LogRecord(RecordKind.entry, 2 ** 40, 2 ** 50, Uint8Array.of(9))],

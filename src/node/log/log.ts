@@ -4,7 +4,7 @@ import type { Disk, DiskError } from "../ports.js";
 import { Batch } from "./batch.js";
 import { type DiskTask, runDiskTask } from "./disk-task.js";
 import { RECORD_OVERHEAD_BYTES, segmentName } from "./format.js";
-import { type MarkListener, MarkFile } from "./marks.js";
+import { MarkFile, type MarkListener } from "./marks.js";
 import { checkLogOptions, type LogOptions } from "./options.js";
 import type { LogPosition, Recovery, RecoveryOutcome } from "./outcome.js";
 import { recoverLog, startLogOver } from "./recovery.js";

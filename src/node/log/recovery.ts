@@ -129,7 +129,8 @@ class LogRecovery {
     let found: FoundMarks | null = null;
     for (let slot = 0; slot < 2; slot += 1) {
       const mark = readMark(reader, slot);
-      if (mark !== null && (found === null || mark.isNewerThan(found.newest))) found = { newest: mark, newestSlot: slot };
+      if (mark !== null && (found === null || mark.isNewerThan(found.newest)))
+        found = { newest: mark, newestSlot: slot };
     }
     return found;
   }

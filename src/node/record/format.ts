@@ -30,26 +30,28 @@ export const EventKind = {
   sessionOpened: 10,
   /** session u32, keyspace latin1, level u8 (0: none), explains u8, has id u8 [client latin1, sequence, acknowledged], command blob */
   submit: 11,
-  /** request u32 */
+  /** request u53 */
   cancel: 12,
   /** session u32 */
   sessionClosed: 13,
   /** session u32, token blob */
   tokenTaken: 14,
-  /** request u32: the answer left; what follows until `replyEnd` happened inside the listener that took it. */
+  /** request u53: the answer left; what follows until `replyEnd` happened inside the listener that took it. */
   reply: 15,
   replyEnd: 16,
   /** The turn's listeners ran; until `listenersEnd`. */
   listeners: 17,
   listenersEnd: 18,
-  /** call u32, error code latin1 ("" none), message latin1, then by the call's kind: nothing, files, bytes, or groups */
-  diskDone: 19,
-  storeDone: 20,
-  mayLead: 21,
-  stop: 22,
-  createKeyspace: 23,
-  dropKeyspace: 24,
-  /** hash u32 so far, outputs u53 so far: lets a replay find where it began to differ. */
-  mark: 25,
+  /** call u53, error code latin1 ("" none), message latin1, value kind u8, value */
+  callDone: 19,
+  /** allowed u8 */
+  mayLead: 20,
+  stop: 21,
+  /** name latin1, level u8 */
+  createKeyspace: 22,
+  /** name latin1 */
+  dropKeyspace: 23,
+  /** hash u32 and outputs u53 so far: lets a replay find where it began to differ. */
+  mark: 24,
 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];

@@ -324,6 +324,25 @@ export function bufferedStateSuite(name: string, options: StoreSuiteOptions): vo
       }
     });
 
+    it("finds the first key of a prefix after an install has brought it back", async () => {
+      const state = await openState();
+      fill(state, 300);
+      await checkpoint(state, 9);
+      const snapshot = state.openSnapshot();
+      for (let i = 0; i < 300; i += 1) state.delete(`k${i}`);
+      expect(rangeOf(state, "k", "l", 1)).toEqual([]);
+      await checkpoint(state, 10);
+      expect(rangeOf(state, "k", "l", 1)).toEqual([]);
+      const install = state.beginInstall();
+      for (let chunk = snapshot.next(1_000); chunk !== null; chunk = snapshot.next(1_000)) {
+        const bytes = chunk;
+        await told((done) => install.accept(bytes, done));
+      }
+      snapshot.close();
+      await told((done) => install.finish(done));
+      expect(rangeOf(state, "k", "l", 1)).toEqual([["k0", "value 0"]]);
+    });
+
     it("lets a checkpoint under way end before an install takes the state's place", async () => {
       const state = await openState();
       fill(state, 500);

@@ -9,7 +9,7 @@ import type { NetListener } from "../../node/ports.js";
 import { RuntimeEntropy } from "../entropy.js";
 import { LineLogger } from "../log.js";
 import { TcpNet } from "../net.js";
-import type { NetLimits, NetOptions } from "../net-options.js";
+import type { NetLimits, NetOptions, PeerAddress } from "../net-options.js";
 
 export const LOOPBACK = "127.0.0.1";
 
@@ -216,11 +216,58 @@ export class RawPeer {
     this.socket.write(writer.copy());
   }
 
+  async close(): Promise<void> {
+    this.socket.destroy();
+  }
+
   refusal(): Refusal | undefined {
     return this.controls.find((control) => control instanceof Refusal);
   }
 
   greeted(): boolean {
     return this.controls.some((control) => control instanceof Hello);
+  }
+}
+
+/** A member that never answers: its port belongs to nobody. */
+export function nowhere(node: NodeId): PeerAddress {
+  return { node, host: LOOPBACK, port: 1 };
+}
+
+/** Starts nodes, wires and peers, and closes them all after the test. */
+export class NetWorld {
+  private things: { close(): Promise<void> }[] = [];
+
+  async startNode(id: NodeId, options: Partial<NetOptions> = {}): Promise<TestNode> {
+    const node = new TestNode(id, options);
+    this.things.push(node);
+    const problem = await node.start();
+    if (problem !== null) throw new Error(problem);
+    return node;
+  }
+
+  /** Nodes 1, 2, … */
+  async startNodes(count: number): Promise<TestNode[]> {
+    const nodes: TestNode[] = [];
+    for (let id = 1; id <= count; id += 1) nodes.push(await this.startNode(id));
+    return nodes;
+  }
+
+  async startWire(targetPort: number): Promise<{ wire: Wire; port: number }> {
+    const wire = new Wire(targetPort);
+    this.things.push(wire);
+    return { wire, port: await wire.listen() };
+  }
+
+  rawPeer(port: number): RawPeer {
+    const raw = new RawPeer(port);
+    this.things.push(raw);
+    return raw;
+  }
+
+  async close(): Promise<void> {
+    const things = this.things;
+    this.things = [];
+    await Promise.all(things.map((thing) => thing.close()));
   }
 }

@@ -3,20 +3,23 @@ import type { Backend, BackendStatus, KeyspaceStatus, Principal, Session } from 
 import { SectionWriter, writeBatch } from "../../kv/batch.js";
 import { type Command, isWrite, Op } from "../../kv/command.js";
 import { KvError } from "../../kv/errors.js";
-import { Level } from "../../kv/level.js";
+import { LEVEL_NAMES, Level } from "../../kv/level.js";
+import type { Receipt } from "../../kv/receipt.js";
 import { type ReplySink, Request } from "../../kv/request.js";
 import { errorResult, integerResult, type Result } from "../../kv/result.js";
 import { type ApplyObserver, Store } from "../../kv/store.js";
 
 const CLIENT = "memory-backend--";
-/** Replicas that hold every write at once. */
-const REPLICAS = 3;
+/** Replicas, besides the leader, that hold every write at once. */
+const OTHERS = 2;
 
 /** One keyspace: a store and the batches that lead to its state. */
 class Keyspace {
   readonly store = new Store(new MapState());
   private readonly writer = new SectionWriter();
   private sequence = 0;
+
+  constructor(readonly defaultLevel: Level = Level.linearizable) {}
 
   /** Writes, and atomics, in order under one time. */
   write(commands: readonly Command[], nowMs: number): Result[] {
@@ -59,9 +62,14 @@ export class MemoryBackend implements Backend {
   readonly failures = new Map<Op, KvError>();
   /** Called for each request before it is executed. */
   onExecute: ((request: Request, keyspace: string) => void) | null = null;
+  /** Order in which a turn's answers are given; null: as they were asked. */
+  order: ((a: Request, b: Request) => number) | null = null;
   /** Answer at once, inside `submit`. */
   synchronous = false;
   private queue: Queued[] = [];
+  private administration: (() => void)[] = [];
+  private answers: Answer[] = [];
+  private readonly expired = new Set<Request>();
   private scheduled = false;
   private readonly listeners: (() => void)[] = [];
 
@@ -78,6 +86,26 @@ export class MemoryBackend implements Backend {
     this.keyspaces.set(name, new Keyspace());
   }
 
+  createKeyspace(name: string, defaultLevel: Level, done: (error: KvError | null) => void): void {
+    this.administer(() => {
+      if (this.keyspaces.has(name)) done(new KvError("keyspace_exists"));
+      else {
+        this.keyspaces.set(name, new Keyspace(defaultLevel));
+        done(null);
+      }
+    });
+  }
+
+  dropKeyspace(name: string, done: (error: KvError | null) => void): void {
+    this.administer(() => done(this.keyspaces.delete(name) ? null : new KvError("keyspace_unknown")));
+  }
+
+  private administer(action: () => void): void {
+    this.administration.push(action);
+    if (this.synchronous) this.turn();
+    else this.schedule();
+  }
+
   status(): BackendStatus {
     const names = [...this.keyspaces.keys()].filter((name) => !this.late.has(name));
     const member = { connected: true, peerAddress: "127.0.0.1:7000" };
@@ -86,12 +114,19 @@ export class MemoryBackend implements Backend {
       clusterId: "0123456789abcdef",
       version: "0.1.0",
       members: [1, 2, 3].map((node) => ({ ...member, node, clientAddress: `127.0.0.1:600${node}` })),
-      keyspaces: names.map(keyspaceStatus),
+      keyspaces: names.map((name) => keyspaceStatus(name, this.keyspaces.get(name)!.defaultLevel)),
     };
   }
 
-  enqueue(request: Request, keyspace: string): void {
-    this.queue.push({ request, keyspace });
+  enqueue(request: Request, keyspace: string, explains: boolean): void {
+    const { command } = request;
+    if (command.op === Op.progress && command.limit > OTHERS && !this.expired.has(request)) {
+      // So few replicas can never grant it: only its time ends it.
+      this.expired.add(request);
+      if (command.deadlineMs > 0) setTimeout(() => this.enqueue(request, keyspace, explains), command.deadlineMs);
+      return;
+    }
+    this.queue.push({ request, keyspace, explains });
     this.queuedMost = Math.max(this.queuedMost, this.queue.length);
     if (this.synchronous) this.turn();
     else this.schedule();
@@ -124,6 +159,8 @@ export class MemoryBackend implements Backend {
       this.answerRun(queue.slice(i, end), nowMs);
       i = end - 1;
     }
+    this.giveAnswers();
+    for (const action of this.administration.splice(0)) action();
     for (const listener of this.listeners) listener();
   }
 
@@ -139,29 +176,47 @@ export class MemoryBackend implements Backend {
             nowMs,
           )
         : live.map(({ request }) => this.read(request.command, keyspace));
-    for (let i = 0; i < live.length; i += 1) answer(live[i].request, results[i]);
+    for (let i = 0; i < live.length; i += 1) this.answers.push({ ...live[i], result: results[i] });
+  }
+
+  private giveAnswers(): void {
+    const { order } = this;
+    const answers = this.answers;
+    this.answers = [];
+    if (order !== null) answers.sort((a, b) => order(a.request, b.request));
+    for (const each of answers) give(each);
   }
 
   private read(command: Command, keyspace: Keyspace | undefined): Result {
     if (keyspace === undefined) return errorResult(new KvError("keyspace_unknown"));
     const failure = this.failures.get(command.op);
     if (failure !== undefined) return errorResult(failure);
-    return command.op === Op.progress ? integerResult(BigInt(REPLICAS)) : keyspace.store.read(command);
+    return command.op === Op.progress ? integerResult(BigInt(OTHERS)) : keyspace.store.read(command);
   }
 }
 
 interface Queued {
   readonly request: Request;
   readonly keyspace: string;
+  readonly explains: boolean;
+}
+
+interface Answer extends Queued {
+  readonly result: Result;
 }
 
 function sameRun(a: Queued, b: Queued): boolean {
   return a.keyspace === b.keyspace && isWrite(b.request.command.op) && a.request.command.op === b.request.command.op;
 }
 
-function answer(request: Request, result: Result): void {
+function give({ request, result, explains }: Answer): void {
   request.position = result.version;
-  request.receipt = {
+  if (explains) request.receipt = receiptOf(request, result);
+  request.sink.reply(request, result);
+}
+
+function receiptOf(request: Request, result: Result): Receipt {
+  return {
     asked: request.level,
     given: request.level,
     protocol: "memory",
@@ -172,14 +227,13 @@ function answer(request: Request, result: Result): void {
     durableOn: [],
     evidence: isWrite(request.command.op) ? "log" : "local",
   };
-  request.sink.reply(request, result);
 }
 
-function keyspaceStatus(name: string): KeyspaceStatus {
+function keyspaceStatus(name: string, defaultLevel: Level): KeyspaceStatus {
   return {
     name,
     protocol: "memory",
-    defaultLevel: "linearizable",
+    defaultLevel: LEVEL_NAMES[defaultLevel],
     group: 1,
     role: "follower",
     leader: 1,
@@ -195,6 +249,7 @@ function keyspaceStatus(name: string): KeyspaceStatus {
 class MemorySession implements Session {
   keyspace = "default";
   level: Level | null = null;
+  explains = false;
   private floor: Uint8Array = new Uint8Array([1, 2, 250]);
 
   constructor(private readonly backend: MemoryBackend) {}
@@ -202,7 +257,7 @@ class MemorySession implements Session {
   submit(command: Command, sink: ReplySink, tag: number): Request {
     const request = new Request(command, this.level ?? Level.linearizable, sink);
     request.tag = tag;
-    this.backend.enqueue(request, this.keyspace);
+    this.backend.enqueue(request, this.keyspace, this.explains);
     return request;
   }
 

@@ -37,7 +37,8 @@ export class LogModel {
     const records = this.random.below(4);
     for (let i = 0; i < records; i += 1) this.issue(world, this.random.pick(GROUPS));
     world.log.submit();
-    if (this.random.chance(0.3)) this.cut(world, this.random.pick(GROUPS));
+    if (this.random.chance(0.2)) this.cut(world, this.random.pick(GROUPS), false);
+    if (this.random.chance(0.1)) for (const group of GROUPS) this.cut(world, group, true);
   }
 
   private issue(world: LogWorld, group: GroupId): void {
@@ -63,22 +64,23 @@ export class LogModel {
       this.resets.set(group, position);
       return this.record(RecordKind.reset, position, 1);
     }
-    return this.record(RecordKind.entry, position, this.random.chance(0.1) ? 1900 : 200);
+    return this.record(RecordKind.entry, position, this.random.chance(0.4) ? 1900 : 200);
   }
 
   private record(kind: RecordKind, position: number, payloadBytesMax: number): LogRecord {
     const length = this.random.below(payloadBytesMax);
-    const payload = Uint8Array.from({ length }, () => this.random.u32() & 0xff);
+    const payload = new Uint8Array(length);
+    for (let i = 0; i < length; i += 1) payload[i] = this.random.u32();
     return new LogRecord(kind, this.epoch, position, payload);
   }
 
   /** A checkpoint has reached some durable position; what it holds was agreed on and is not replaced any more. */
-  private cut(world: LogWorld, group: GroupId): void {
+  private cut(world: LogWorld, group: GroupId, all: boolean): void {
     const durable = this.fold(this.durableCount(world)).get(group);
     const newest = this.fold(this.issued.length).get(group);
     const agreed = durable?.records.filter((record) => newest?.records.includes(record)) ?? [];
     if (agreed.length === 0) return;
-    const { position } = this.random.pick(agreed);
+    const { position } = all ? agreed[agreed.length - 1] : this.random.pick(agreed);
     if (position <= (this.cuts.get(group) ?? 0)) return;
     this.cuts.set(group, position);
     world.log.cut(group, position);

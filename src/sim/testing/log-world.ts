@@ -110,7 +110,7 @@ export class LogWorld implements LogListener {
 
   /** One turn with these records. */
   store(group: GroupId, seq: number, ...records: LogRecord[]): void {
-    records.forEach((record, i) => this.log.append(group, record, seq + i));
+    for (let i = 0; i < records.length; i += 1) this.log.append(group, records[i], seq + i);
     this.log.submit();
   }
 }

@@ -1,0 +1,39 @@
+import type { Machine } from "../core/machine.js";
+import { isWrite, Op } from "../kv/command.js";
+import { Level } from "../kv/level.js";
+import type { Receipt } from "../kv/receipt.js";
+import { type Result, ResultKind } from "../kv/result.js";
+import type { NodeOptions } from "./options.js";
+import type { NodeRequest } from "./session.js";
+
+/**
+ * What the machine's answer rests on, as this node knows it in the turn of the answer: only the leader knows how far the
+ * other replicas are. Null where there is nothing to prove: errors, and what is no operation on records.
+ */
+export function receiptOf(
+  request: NodeRequest,
+  result: Result,
+  machine: Pick<Machine<never, never, never>, "describe" | "progress">,
+  options: NodeOptions,
+): Receipt | null {
+  const { level, position, command } = request;
+  if (result.kind === ResultKind.error || command.op === Op.progress) return null;
+  const { leader, epoch } = machine.describe();
+  const write = isWrite(command.op);
+  const durableOn = [];
+  for (const replica of options.durable ? machine.progress() : []) {
+    if (!replica.recovering && replica.durablePosition >= position) durableOn.push(replica.node);
+  }
+  return {
+    asked: level,
+    // The log gives every write its one place, whatever was asked.
+    given: write ? Level.linearizable : level,
+    protocol: "raft",
+    node: options.node,
+    leader,
+    epoch,
+    position,
+    durableOn: durableOn.sort((a, b) => a - b),
+    evidence: write ? "log" : level === Level.linearizable ? "read-index" : "local",
+  };
+}
