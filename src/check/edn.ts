@@ -102,8 +102,10 @@ export class EdnReader {
     if (items.length % 2 !== 0) throw this.#error("a map needs a value for each key");
     const map = new Map<string, Edn>();
     for (let i = 0; i < items.length; i += 2) {
-      const key = items[i]!;
-      map.set(key instanceof Keyword ? key.name : String(key), items[i + 1]!);
+      const key = items[i] ?? null;
+      if (typeof key === "object" && key !== null && !(key instanceof Keyword))
+        throw this.#error("a map key must be a keyword or a scalar");
+      map.set(key instanceof Keyword ? key.name : `${key}`, items[i + 1]!);
     }
     return map;
   }

@@ -74,7 +74,7 @@ function toEvent(form: EdnForm, time: number): Event | undefined {
 function keywordOf(map: ReadonlyMap<string, Edn>, name: string, known: ReadonlySet<string>, line: number): string {
   const value = map.get(name);
   if (value instanceof Keyword && known.has(value.name)) return value.name;
-  const shown = value instanceof Keyword ? `:${value.name}` : String(value);
+  const shown = value instanceof Keyword ? `:${value.name}` : value === undefined ? "nothing" : "another form";
   throw new HistoryError(
     line,
     `:${name} must be one of ${[...known].map((word) => `:${word}`).join(" ")}, not ${shown}`,

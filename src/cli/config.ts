@@ -4,12 +4,9 @@ import { isIP } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { DEFAULT_PORT_BASE, LOOPBACK_HOST, PEER_PORT_OFFSET } from "./address.js";
 import { ConfigError, describeIssues, formatPath, type Locator, locateInYaml } from "./config-problems.js";
 
-/** A member's peers reach it on its client port plus this, unless it says otherwise. */
-export const PEER_PORT_OFFSET = 1000;
-export const LOOPBACK_HOST = "127.0.0.1";
-export const DEFAULT_PORT_BASE = 7001;
 const NODE_MAX = 0xffff;
 const PORT_MAX = 0xffff;
 const MEMBERS_MAX = 64;

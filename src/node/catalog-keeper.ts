@@ -54,8 +54,8 @@ export class CatalogKeeper {
 
   constructor(
     private readonly host: KeeperHost,
-    /** A session on the catalog's own group. */
-    private readonly session: NodeSession,
+    /** A session on the catalog's own group. One each, or a question would wait behind somebody's write. */
+    private readonly openSession: () => NodeSession,
   ) {}
 
   /** Reads the catalog again if its group has applied something since. */
@@ -161,7 +161,7 @@ export class CatalogKeeper {
   }
 
   private submit(command: Command, done: (result: Result) => void): void {
-    this.session.submit(command, { reply: (_request: Request, result: Result) => done(result) }, 0);
+    this.openSession().submit(command, { reply: (_request: Request, result: Result) => done(result) }, 0);
   }
 }
 

@@ -33,8 +33,6 @@ import { type Found, StartUp } from "./start-up.js";
 import type { BufferedState } from "./state/buffered-state.js";
 import { StateDamaged } from "./state/state-damaged.js";
 
-/** The catalog's own group as a keyspace; no client can name it. */
-const CATALOG_KEYSPACE = "";
 /** Frames are sent early when they grow past this. */
 const FRAME_BYTES_MAX = 4 * 1024 * 1024;
 const STOP_TICKS = 100;
@@ -102,7 +100,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     assert(members.includes(options.node), "node: the members do not include this node");
     this.voters = members.slice(0, VOTERS_MAX);
     this.learners = members.slice(VOTERS_MAX);
-    this.keeper = new CatalogKeeper(this, new NodeSession(this, CATALOG_KEYSPACE));
+    this.keeper = new CatalogKeeper(this, () => new NodeSession(this, "", true));
   }
 
   get nodeId(): NodeId {
@@ -319,6 +317,21 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
       this.openGroup(keyspace.group, { voters, learners, outgoing: [] }, this.standsInFor(keyspace));
     }
     for (const [group, running] of this.groups) if (!wanted.has(group)) this.dropGroup(group, running);
+    this.forgetDropped(catalog, wanted);
+  }
+
+  /**
+   * Groups in the log that were dropped while this node was down. What the view does not know yet (it may be older than
+   * the log) is kept: only a group that was made before it, and is not in it, is gone.
+   */
+  private forgetDropped(catalog: Catalog, wanted: ReadonlySet<GroupId>): void {
+    for (const id of [...this.recovered.keys(), ...this.stores.keys()]) {
+      if (wanted.has(id) || id >= catalog.nextGroup) continue;
+      this.recovered.delete(id);
+      this.log.forget(id);
+      this.stores.get(id)?.drop(() => {});
+      this.stores.delete(id);
+    }
   }
 
   /** Whether the replica that this keyspace was made with is gone, and this node a later life of it. */
@@ -375,7 +388,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   private groupFor(request: NodeRequest): Group | undefined {
-    if (request.keyspace === CATALOG_KEYSPACE) return this.groups.get(CATALOG_GROUP);
+    if (request.session.isCatalog) return this.groups.get(CATALOG_GROUP);
     const keyspace = this.keeper.catalog.keyspaces.get(request.keyspace);
     return keyspace === undefined ? undefined : this.groups.get(keyspace.group);
   }
@@ -387,7 +400,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   /** The group is about to run here, or the catalog's newest state must tell that there is no such keyspace. */
   private waitForGroup(request: NodeRequest): void {
     const { keyspace } = request;
-    if (keyspace === CATALOG_KEYSPACE) {
+    if (request.session.isCatalog) {
       this.refuse(request, errorResult(new KvError("unavailable", "this node has not joined its cluster yet")));
       return;
     }
@@ -517,11 +530,13 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   frameReceived(peer: NodeId, _incarnation: Incarnation, frame: Uint8Array): void {
     if (this.state !== "running" && this.state !== "stopping") return;
     try {
-      readFrame(frame, (group, kind, part) => {
-        if (kind === PartKind.formingQuestion) answerFormingQuestion(peer, part, this.identity, this);
-        else if (kind === PartKind.formingAnswer) this.forming?.takeAnswer(peer, part);
-        else this.groups.get(group)?.take(peer, kind, part);
-      });
+      this.guard(() =>
+        readFrame(frame, (group, kind, part) => {
+          if (kind === PartKind.formingQuestion) answerFormingQuestion(peer, part, this.identity, this);
+          else if (kind === PartKind.formingAnswer) this.forming?.takeAnswer(peer, part);
+          else this.groups.get(group)?.take(peer, kind, part);
+        }),
+      );
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       this.events.notice(`a frame of node ${peer} is not well formed and was dropped: ${error.message}`);

@@ -44,6 +44,8 @@ export class NodeSession implements Session {
   constructor(
     private readonly node: GamutNode,
     public keyspace: string,
+    /** The node's own, on the catalog's group, which no client can name. */
+    readonly isCatalog = false,
   ) {}
 
   submit(command: Command, sink: ReplySink, tag: number): NodeRequest {

@@ -63,6 +63,7 @@ export class StateFolderDamaged extends Error {
 export function openEnvironment(folder: string, options: EnvironmentOptions): RootDatabase {
   try {
     const found = existsSync(join(folder, "data.mdb"));
+    if (!found && options.readOnly) throw new DiskError("ENOENT", `there is no state in ${folder}`);
     const root = openRoot(folder, options);
     if (!found) for (const path of [folder, dirname(resolve(folder))]) syncFolder(path);
     return root;

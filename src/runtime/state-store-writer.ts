@@ -110,7 +110,7 @@ function main(): void {
       port.postMessage(answer);
       return;
     }
-    root.close().then(() => {
+    void root.close().then(() => {
       port.postMessage(answer);
       port.close();
     });

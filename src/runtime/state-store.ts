@@ -102,7 +102,7 @@ export class LmdbStateStore implements StateStore, GroupReads {
   /** Waits for what was begun, then gives everything back. */
   close(done: Done): void {
     const close = (error: DiskError | null): void => {
-      this.root.close().then(() => done(error));
+      void this.root.close().then(() => done(error));
     };
     if (this.queue === null) close(null);
     else this.queue.run({ kind: "close" }, close);

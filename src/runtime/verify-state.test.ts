@@ -1,5 +1,14 @@
 import "./fast-bytes.js";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -119,7 +128,11 @@ describe("verifying the states in a folder by a child process", () => {
   });
 
   it("does not know what it cannot look at: neither sound nor lost", async () => {
-    expect(await verify(join(root, "nowhere"))).toMatchObject({ outcome: "unknown" });
+    expect(await verify(join(root, "nowhere"))).toMatchObject({
+      outcome: "unknown",
+      reason: `there is no state in ${join(root, "nowhere")}`,
+    });
+    expect(existsSync(join(root, "nowhere"))).toBe(false);
     const late = await verify(sound, { timeoutMs: 1 });
     expect(late).toMatchObject({ outcome: "unknown", reason: "the check was not done after 1 ms" });
     const verdict = await new Promise<FolderVerdict>((resolve) => {

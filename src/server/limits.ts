@@ -13,7 +13,9 @@ export interface ServerLimits {
   readonly pendingMax: number;
   /** Replies of one connection not yet taken by its reader: past this nothing more is read from it. */
   readonly outputBytesMax: number;
-  /** As above: past this (one huge turn of replies) the connection is cut. */
+  /** Without the reader taking a byte of them. */
+  readonly stalledMsMax: number;
+  /** As `outputBytesMax`: past this (one huge turn of replies) the connection is cut. */
   readonly outputBytesCut: number;
   readonly transactionCommandsMax: number;
   readonly transactionBytesMax: number;
@@ -30,6 +32,7 @@ export const SERVER_LIMITS: ServerLimits = {
   hangUpMsMax: 30_000,
   pendingMax: 1_024,
   outputBytesMax: 1_048_576,
+  stalledMsMax: 300_000,
   outputBytesCut: 64 * 1_048_576,
   transactionCommandsMax: 1_024,
   transactionBytesMax: 8 * 1_048_576,

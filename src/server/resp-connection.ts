@@ -21,6 +21,7 @@ import type { ReplySink, Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
 import { writeReceiptAttribute } from "./resp-gamut.js";
 import { type LocalCommand, localCommand } from "./resp-local.js";
+import { RespOutput } from "./resp-output.js";
 import { type Completion, type PendingReply, Pipeline } from "./resp-pipeline.js";
 import type { RespService } from "./resp-service.js";
 import type { Transaction } from "./resp-transaction.js";
@@ -40,7 +41,6 @@ export class RespConnection implements ReplySink, CommandContext {
   readonly watched = new Map<string, number>();
   readonly openedMs = Date.now();
   activeMs = this.openedMs;
-  version: RespVersion = 2;
   name = "";
   libraryName = "";
   libraryVersion = "";
@@ -53,7 +53,7 @@ export class RespConnection implements ReplySink, CommandContext {
 
   private readonly parser = new RespParser();
   private readonly pipeline = new Pipeline();
-  private writer: RespWriter | null = null;
+  private readonly output: RespOutput;
   /** The parser's request waits for the pipeline to empty. */
   private held = false;
   /** Nothing is taken until the pipeline is empty. */
@@ -76,7 +76,19 @@ export class RespConnection implements ReplySink, CommandContext {
     readonly socket: Socket,
     readonly service: RespService,
     readonly session: Session,
-  ) {}
+  ) {
+    this.output = new RespOutput(socket, service.writers);
+  }
+
+  get version(): RespVersion {
+    return this.output.version;
+  }
+
+  /** Of all that is written from here on. */
+  set version(version: RespVersion) {
+    this.output.version = version;
+    this.output.current().version = version;
+  }
 
   start(received: Uint8Array): void {
     this.socket.on("data", (chunk: Buffer) => this.received(chunk));
@@ -103,7 +115,7 @@ export class RespConnection implements ReplySink, CommandContext {
     if (this.closed) return;
     do {
       this.take();
-      this.flush();
+      this.output.flush();
     } while (this.paused && this.mayTake());
     // What was paused has more to take.
     const over = this.ending || (this.hungUp !== null && !this.paused);
@@ -145,14 +157,10 @@ export class RespConnection implements ReplySink, CommandContext {
     const { pendingMax, outputBytesMax } = this.service.limits;
     if (pending === 0) {
       this.draining = false;
-      return this.outputBytes() < outputBytesMax;
+      return this.output.bytes < outputBytesMax;
     }
     if (this.draining || this.held) return false;
-    return pending < pendingMax && this.outputBytes() + pending * this.replyBytes < outputBytesMax;
-  }
-
-  private outputBytes(): number {
-    return this.socket.writableLength + (this.writer === null ? 0 : this.writer.length);
+    return pending < pendingMax && this.output.bytes + pending * this.replyBytes < outputBytesMax;
   }
 
   private readNoMore(): void {
@@ -295,12 +303,11 @@ export class RespConnection implements ReplySink, CommandContext {
     return (write) => {
       if (this.closed) return;
       const slot = this.pipeline.at(tag);
-      const writer = this.service.takeWriter();
-      writer.version = this.version;
+      const writer = this.service.writers.take(this.version);
       write(writer);
       slot.bytes = copyBytes(writer.written());
       slot.waiting = false;
-      this.service.giveWriter(writer);
+      this.service.writers.give(writer);
       if (tag === this.pipeline.head) this.renderReady();
       this.announce();
     };
@@ -309,13 +316,13 @@ export class RespConnection implements ReplySink, CommandContext {
   private renderReady(): void {
     const pipeline = this.pipeline;
     while (pipeline.length > 0 && !pipeline.first().waiting) {
-      const writer = this.out();
+      const writer = this.output.current();
       const before = writer.length;
       this.render(pipeline.first(), writer);
       pipeline.shift();
       const bytes = writer.length - before;
       this.replyBytes = bytes > this.replyBytes ? bytes : this.replyBytes - ((this.replyBytes - bytes) >> 3);
-      if (this.outputBytes() > this.service.limits.outputBytesCut) {
+      if (this.output.bytes > this.service.limits.outputBytesCut) {
         this.socket.destroy();
         this.dispose();
         return;
@@ -347,36 +354,13 @@ export class RespConnection implements ReplySink, CommandContext {
 
   /** For an answer that is known at once. It goes straight out unless others are due before it. */
   private beginAnswer(): RespWriter {
-    if (this.pipeline.length === 0) return this.out();
-    const writer = this.service.takeWriter();
-    writer.version = this.version;
-    return writer;
+    return this.pipeline.length === 0 ? this.output.current() : this.service.writers.take(this.version);
   }
 
   private endAnswer(writer: RespWriter): void {
-    if (writer === this.writer) return;
+    if (this.output.isCurrent(writer)) return;
     if (writer.length > 0) this.pipeline.push().bytes = copyBytes(writer.written());
-    this.service.giveWriter(writer);
-  }
-
-  private out(): RespWriter {
-    if (this.writer === null) {
-      this.writer = this.service.takeWriter();
-      this.writer.version = this.version;
-    }
-    return this.writer;
-  }
-
-  /**
-   * Node hands the bytes to the kernel during `write` when it can. If nothing is left waiting, nobody will look at the
-   * buffer again; else it is the socket's now.
-   */
-  private flush(): void {
-    const writer = this.writer;
-    if (writer === null || this.closed) return;
-    this.writer = null;
-    if (writer.length > 0) this.socket.write(writer.written());
-    if (this.socket.writableLength === 0) this.service.giveWriter(writer);
+    this.service.writers.give(writer);
   }
 
   // The end.
@@ -406,11 +390,15 @@ export class RespConnection implements ReplySink, CommandContext {
     this.socket.resume();
   }
 
+  /** Looks for a client that has stopped in the middle: of a request, or of reading its replies. */
   sweep(nowMs: number): void {
-    const { requestMsMax } = this.service.limits;
-    if (this.closed || this.ending || this.partialSinceMs === 0 || nowMs - this.partialSinceMs < requestMsMax) return;
-    this.fail(`ERR Protocol error: a request did not arrive whole within ${requestMsMax} ms`);
-    this.advance();
+    if (this.closed) return;
+    const { requestMsMax, stalledMsMax } = this.service.limits;
+    if (this.output.stalledMs(nowMs) > stalledMsMax) this.socket.destroy();
+    else if (!this.ending && this.partialSinceMs !== 0 && nowMs - this.partialSinceMs >= requestMsMax) {
+      this.fail(`ERR Protocol error: a request did not arrive whole within ${requestMsMax} ms`);
+      this.advance();
+    }
   }
 
   private dispose(): void {
@@ -422,8 +410,7 @@ export class RespConnection implements ReplySink, CommandContext {
       if (slot.waiting && slot.request !== null) this.session.cancel(slot.request);
     }
     this.session.close();
-    if (this.writer !== null) this.service.giveWriter(this.writer);
-    this.writer = null;
+    this.output.drop();
     this.service.closed(this);
   }
 

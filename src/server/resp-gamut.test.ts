@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import type { BackendStatus } from "../kv/backend.js";
+import type { ServerLimits } from "./limits.js";
 import { ClientListener } from "./listener.js";
 import { MemoryBackend } from "./testing/memory-backend.js";
 import { RawClient } from "./testing/raw-client.js";
@@ -10,9 +11,9 @@ afterEach(async () => {
   for (const thing of open.splice(0).reverse()) await thing.close();
 });
 
-async function serve(): Promise<{ backend: MemoryBackend; raw: RawClient }> {
+async function serve(limits: Partial<ServerLimits> = {}): Promise<{ backend: MemoryBackend; raw: RawClient }> {
   const backend = new MemoryBackend();
-  const listener = await ClientListener.listen({ backend, host: "127.0.0.1", port: 0 });
+  const listener = await ClientListener.listen({ backend, host: "127.0.0.1", port: 0, limits });
   open.push(listener);
   const raw = await RawClient.connect(listener.port);
   open.push(raw);
@@ -113,7 +114,7 @@ test("KEYSPACE: what comes after waits for its outcome, what came before is answ
 });
 
 test("KEYSPACE: a client that has gone away does no harm", async () => {
-  const { backend, raw } = await serve();
+  const { backend, raw } = await serve({ hangUpMsMax: 20 });
   backend.held = true;
   raw.send(["GAMUT", "KEYSPACE", "CREATE", "orphan"]);
   await new Promise((resolve) => setTimeout(resolve, 30));

@@ -1,9 +1,9 @@
 import { randomInt } from "node:crypto";
 import type { Socket } from "node:net";
-import { RespWriter } from "../codec/resp/index.js";
 import type { Backend } from "../kv/backend.js";
 import type { ServerLimits } from "./limits.js";
 import { RespConnection } from "./resp-connection.js";
+import { WriterPool } from "./resp-output.js";
 import { ScanCursors } from "./scan-cursors.js";
 
 /** What the node says about itself beyond the backend's status. */
@@ -15,8 +15,6 @@ export interface NodeFacts {
 }
 
 const CURSOR_BELOW = 2 ** 48 - 1;
-const WRITERS_KEPT = 64;
-const WRITER_BYTES_KEPT = 262_144;
 
 /** What the RESP connections of a node share. */
 export class RespService {
@@ -26,7 +24,7 @@ export class RespService {
   private nextId = 1;
   private answered: RespConnection[] = [];
   private answeredBefore: RespConnection[] = [];
-  private readonly writers: RespWriter[] = [];
+  readonly writers = new WriterPool();
 
   constructor(
     readonly backend: Backend,
@@ -63,7 +61,7 @@ export class RespService {
     this.answeredBefore = answered;
   }
 
-  /** Called once in a while: cuts those that have sent half a request and nothing more. */
+  /** Called once in a while: cuts those that have stopped in the middle of something. */
   sweep(nowMs: number): void {
     for (const connection of this.connections.values()) connection.sweep(nowMs);
   }
@@ -71,16 +69,5 @@ export class RespService {
   /** Stops taking requests; each connection ends when what it has under way is answered. */
   drain(): void {
     for (const connection of this.connections.values()) connection.endWhenAnswered();
-  }
-
-  /** A connection has a buffer only while it has something to write. */
-  takeWriter(): RespWriter {
-    return this.writers.pop() ?? new RespWriter();
-  }
-
-  /** Only when nobody reads its bytes any more. */
-  giveWriter(writer: RespWriter): void {
-    writer.length = 0;
-    if (this.writers.length < WRITERS_KEPT && writer.bytes.length <= WRITER_BYTES_KEPT) this.writers.push(writer);
   }
 }

@@ -1,4 +1,6 @@
 import { Redis } from "ioredis";
+import { uniformInt } from "pure-rand/distribution/uniformInt";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { afterEach, describe, expect, test } from "vitest";
 import { Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
@@ -163,15 +165,24 @@ describe("limits", () => {
     expect(wrong).toBe(-1);
   });
 
+  test("a reader that takes nothing for long is cut", async () => {
+    const { client, listener } = await serve({ stalledMsMax: 300 });
+    const [raw, idle] = [await client(), await client()];
+    await idle.ask(["PING"]);
+    await raw.ask(["SET", "big", "v".repeat(1_000_000)]);
+    raw.socket.pause();
+    for (let i = 0; i < 30; i += 1) raw.send(["GET", "big"]);
+    await until(() => listener.connectionCount === 1, "cut");
+    expect(await idle.ask(["PING"])).toEqual(["+PONG\r\n"]);
+  });
+
   test("a huge turn of replies cuts the connection, and no other", async () => {
-    const { client } = await serve({ outputBytesCut: 2_000_000 });
+    const { client, listener } = await serve({ outputBytesCut: 2_000_000 });
     const [raw, other] = [await client(), await client()];
     await raw.ask(["SET", "big", "v".repeat(900_000)], ...Array.from({ length: 100 }, () => ["GET", "small"]));
     raw.socket.pause();
     raw.send(...Array.from({ length: 100 }, () => ["MGET", "big", "big"]));
-    await until(() => raw.closed || raw.socket.destroyed, "cut").catch(() => raw.socket.resume());
-    raw.socket.resume();
-    await until(() => raw.closed, "cut");
+    await until(() => listener.connectionCount === 1, "cut");
     expect(await other.ask(["PING"])).toEqual(["+PONG\r\n"]);
   });
 
@@ -268,6 +279,53 @@ describe("connections that end", () => {
     await closed;
     expect(backend.openSessions).toBe(0);
   });
+});
+
+test("hostile bytes harm nobody", async () => {
+  const seed = 20_261_121;
+  const random = xoroshiro128plus(seed);
+  const below = (n: number): number => uniformInt(random, 0, n - 1);
+  const { client, backend, listener } = await serve();
+  const bystander = await client();
+  const words = [
+    "*1\r\n",
+    "*3\r\n",
+    "$3\r\n",
+    "$-1\r\n",
+    "SET",
+    "GET x\r\n",
+    "MULTI\r\n",
+    "EXEC\r\n",
+    "HELLO 3\r\n",
+    "\r\n",
+  ];
+  words.push(
+    "\0",
+    "\xff",
+    "*99999999\r\n",
+    "$99999999\r\n",
+    "WATCH a\r\n",
+    "SCAN 7\r\n",
+    "QUIT\r\n",
+    "CLIENT LIST\r\n",
+    '"',
+    "'",
+  );
+  for (let round = 0; round < 400; round += 1) {
+    const raw = await RawClient.connect(listener.port);
+    if (below(4) > 0) raw.sendBytes("*1\r\n$4\r\nPING\r\n");
+    for (let i = below(30); i > 0; i -= 1) raw.sendBytes(words[below(words.length)]);
+    if (below(2) === 0) raw.socket.end();
+    if (round % 20 === 0) {
+      const value = String(round);
+      expect(await bystander.ask(["SET", "mine", value], ["GET", "mine"]), `seed ${seed}`).toEqual([
+        "+OK\r\n",
+        bulk(value),
+      ]);
+    }
+    raw.close();
+  }
+  await until(() => listener.connectionCount === 1 && backend.openSessions === 1, "all gone");
 });
 
 describe("the first line", () => {

@@ -205,6 +205,11 @@ export class SimDisk implements Disk {
     this.failures.set(kind, [...(this.failures.get(kind) ?? []), ...codes]);
   }
 
+  /** Planned failures that have not come to pass will not. */
+  clearFailures(): void {
+    this.failures.clear();
+  }
+
   setCapacity(bytes: number): void {
     this.capacityBytes = bytes;
   }

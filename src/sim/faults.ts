@@ -19,7 +19,10 @@ export class Nemesis {
   private storms = 0;
   isOver = false;
 
-  constructor(private readonly world: World) {
+  constructor(
+    private readonly world: World,
+    private readonly leader: () => Computer | null,
+  ) {
     this.random = new Random(world.plan.seed).fork("nemesis");
   }
 
@@ -54,6 +57,7 @@ export class Nemesis {
     for (const computer of world.computers) {
       computer.resume();
       this.setFull(computer, false);
+      computer.parts.disk.clearFailures();
       computer.start();
     }
   }
@@ -64,6 +68,8 @@ export class Nemesis {
     switch (fault.kind) {
       case "kill":
         return this.down(computer!, fault.forUs, (it) => it.kill());
+      case "leader":
+        return this.leaderDown(fault);
       case "power":
         return this.down(computer!, fault.forUs, (it) => it.losePower());
       case "blackout":
@@ -111,6 +117,11 @@ export class Nemesis {
     how(computer);
     this.startLater(computer, forUs);
     return ran;
+  }
+
+  private leaderDown(fault: Fault): boolean {
+    const computer = this.leader();
+    return computer !== null && this.down(computer, fault.forUs, (it) => it.kill());
   }
 
   private startLater(computer: Computer, forUs: number): void {

@@ -10,6 +10,8 @@ export const FAULT_KINDS = [
   "power",
   /** All of `nodes` lose their power in one moment. Back after `forUs`, not all at once. */
   "blackout",
+  /** Whoever leads the default keyspace is killed. Back after `forUs`. */
+  "leader",
   /** A clean stop of `nodes[0]`, and a start after `forUs`. */
   "stop",
   /** `nodes[0]` is killed and its folder emptied: it comes back after `forUs` as one that has lost its memory. */
@@ -156,7 +158,13 @@ function planFaults(random: Random, nodes: number, faultyUs: number): Fault[] {
   const count = kinds.length === 0 ? 0 : between(random, 1, 12);
   const faults: Fault[] = [];
   for (let i = 0; i < count; i += 1) {
-    faults.push(planFault(random, random.pick(kinds), nodes, between(random, 200_000, faultyUs)));
+    const fault = planFault(random, random.pick(kinds), nodes, between(random, 200_000, faultyUs));
+    faults.push(fault);
+    // A node that comes back without its memory is most dangerous while the others need its vote.
+    if (fault.kind === "wipe" && perMille(random, 700)) {
+      const atUs = fault.atUs + fault.forUs + between(random, 50_000, 600_000);
+      faults.push({ kind: "leader", atUs, forUs: between(random, 100_000, 2_000_000), nodes: [], amount: 0 });
+    }
   }
   return faults.sort((a, b) => a.atUs - b.atUs);
 }
@@ -172,6 +180,8 @@ function planFault(random: Random, kind: FaultKind, count: number, atUs: number)
       return { kind, atUs, forUs, nodes: order, amount: between(random, 1, Math.max(1, count - 1)) };
     case "clog":
       return { kind, atUs, forUs, nodes: [order[0], order[count - 1]], amount: 0 };
+    case "leader":
+      return { kind, atUs, forUs, nodes: [], amount: 0 };
     case "storm":
       return { kind, atUs, forUs, nodes: [], amount: between(random, 50, 400) };
     case "clock":

@@ -66,8 +66,11 @@ export class Promises {
     this.lastPosition = position;
   }
 
-  private holds(position: number, term: number): boolean {
-    return position <= this.basePosition || this.terms.get(position) === term;
+  /** What is compacted away is in a durable checkpoint. */
+  private holds(position: number): boolean {
+    const { log } = this.raft;
+    if (position <= this.basePosition || position <= log.baseIndex) return true;
+    return this.terms.get(position) === log.termAt(position);
   }
 
   /** What is wrong with sending this message now, or "". */
@@ -80,7 +83,7 @@ export class Promises {
     if (kind === MessageKind.vote && this.term < term) return `campaigns in term ${term}, which its disk does not know of`;
     if (kind === MessageKind.appendResponse && message.has(MessageFlag.granted)) {
       // A term past the message's may have replaced what it acknowledges.
-      if (this.raft.term > term || this.holds(index, this.raft.log.termAt(index))) return "";
+      if (this.raft.term > term || this.holds(index)) return "";
       return `acknowledges entries through ${index} to node ${peer}, which its disk does not hold`;
     }
     return "";
@@ -89,7 +92,7 @@ export class Promises {
   /** What is wrong with what the replica takes for durable, or "". */
   check(): string {
     const { durableIndex, log } = this.raft;
-    if (durableIndex <= log.baseIndex || this.holds(durableIndex, log.termAt(durableIndex))) return "";
+    if (this.holds(durableIndex)) return "";
     return `takes its entry ${durableIndex} of term ${log.termAt(durableIndex)} for durable, which it is not`;
   }
 }

@@ -52,7 +52,7 @@ export class Simulation implements WorldObserver {
     this.canary = canaryByName(plan.canary);
     this.world = new World(plan, this);
     this.safety = new Safety(plan.nodes, (problem) => this.world.violate(problem));
-    this.nemesis = new Nemesis(this.world);
+    this.nemesis = new Nemesis(this.world, () => this.leader());
     this.fleet = new Fleet(this.world, () => this.safety.reference(DEFAULT_GROUP));
   }
 
@@ -103,6 +103,19 @@ export class Simulation implements WorldObserver {
         createRaft: (options, state) => this.makeRaft(node, options, state),
       },
     );
+  }
+
+  /** Where the default keyspace is led, as the newest term has it. */
+  private leader(): Computer | null {
+    let found: Computer | null = null;
+    let term = 0;
+    for (const computer of this.world.running) {
+      const raft = this.safety.replicasOn(computer.number).get(DEFAULT_GROUP)?.raft;
+      if (raft === undefined || raft.role !== "leader" || raft.term <= term) continue;
+      found = computer;
+      term = raft.term;
+    }
+    return found;
   }
 
   private noticed(node: number, message: string): void {

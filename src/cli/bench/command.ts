@@ -1,8 +1,5 @@
 // `gamut bench`: the load generator from the command line.
 import { Command, InvalidArgumentError, Option } from "commander";
-import { forkBench } from "./fork.js";
-import { parseBenchOptions } from "./options.js";
-import { renderReport } from "./report.js";
 
 interface Flags {
   readonly address: readonly string[];
@@ -53,6 +50,11 @@ export function benchCommand(): Command {
 }
 
 async function run(flags: Flags): Promise<void> {
+  const [{ forkBench }, { parseBenchOptions }, { renderReport }] = await Promise.all([
+    import("./fork.js"),
+    import("./options.js"),
+    import("./report.js"),
+  ]);
   try {
     const options = parseBenchOptions({
       driver: flags.driver,

@@ -1,5 +1,5 @@
 // What the load loop knows about a wire. Another wire (memcached, HTTP) is another Driver.
-import type { Address } from "./options.js";
+import type { Address } from "../address.js";
 import type { OperationKind } from "./workload.js";
 
 export const OK = 0;

@@ -5,7 +5,7 @@ import { FAILED, MISS, OK } from "./driver.js";
 import { putBody, RANGE_HIT_BYTES_MIN, type RequestBody, rangeBody } from "./etcd-requests.js";
 import { ReplyHeaders, RequestHeaders } from "./hpack.js";
 import * as h2 from "./http2-frames.js";
-import type { Address } from "./options.js";
+import type { Address } from "../address.js";
 import { openWire, type Wire } from "./wire.js";
 import { GET, type OperationKind, SET, writeKeyNumber } from "./workload.js";
 

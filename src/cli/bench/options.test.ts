@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { parseBenchOptions, splitAddress } from "./options.js";
+import { splitAddress } from "../address.js";
+import { parseBenchOptions } from "./options.js";
 
 describe("bench options", () => {
   it("fills in defaults", () => {

@@ -1,5 +1,6 @@
 // What one benchmark run does. One schema for the command line, the forked generator and the scripts in bench/.
 import { z } from "zod";
+import { splitAddress } from "../address.js";
 import { REQUEST_BODY_BYTES_MAX } from "./etcd-requests.js";
 import { KEYS_MAX } from "./workload.js";
 
@@ -65,17 +66,4 @@ export function parseBenchOptions(input: unknown): BenchOptions {
     issue.path.length > 0 ? `${issue.path.join(".")}: ${issue.message}` : issue.message,
   );
   throw new Error(`bench options: ${reasons.join("; ")}`);
-}
-
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Splits `host:port` or `[v6]:port`; null when it is neither. */
-export function splitAddress(text: string): Address | null {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
-  if (match === null) return null;
-  const port = Number(match[3]);
-  return port >= 1 && port <= 65_535 ? { host: (match[1] ?? match[2])!, port } : null;
 }

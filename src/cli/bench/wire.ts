@@ -1,6 +1,6 @@
 // The socket under a driver: reads into one shared buffer, writes from one that is reused, and no stream objects.
 import { connect, type Socket } from "node:net";
-import type { Address } from "./options.js";
+import type { Address } from "../address.js";
 
 const READ_BUFFER_BYTES = 1 << 16;
 const WRITE_BUFFER_BYTES = 1 << 12;

@@ -2,34 +2,25 @@
  * Reads a log back and decides what the bytes behind its last sound batch are: the unsynced rest of a write that nobody
  * was told of, which is cut, or damage to something that was acknowledged, which costs the replica its memory.
  */
-import { ByteReader, CodecError } from "../../core/bytes.js";
-import { type GroupId, type LogRecord, RecordKind } from "../../core/machine.js";
+import { ByteReader } from "../../core/bytes.js";
 import { type Disk, DiskError, type FileInfo } from "../ports.js";
-import { GroupSpan } from "./batch.js";
 import { type DiskTask, listFiles, readFile, removeFile, writeSynced } from "./disk-task.js";
 import {
   type BatchHeader,
-  HEADER_BYTES,
   LOG_FORMAT_VERSION,
   LOST_NAME,
   MARKS_NAME,
   Mark,
   readMark,
-  readRecord,
   segmentName,
   segmentOfName,
   UnsupportedFormat,
 } from "./format.js";
 import { createLog, isLostNote, setLogAside, writeMarkSynced } from "./fresh-log.js";
+import { LogDamage, LogMemory } from "./log-memory.js";
 import type { LogOptions } from "./options.js";
-import { type CutTail, type LogPosition, type RecoveredGroup, type Recovery, RecoveryOutcome } from "./outcome.js";
+import { type CutTail, type Recovery, RecoveryOutcome } from "./outcome.js";
 import { SegmentScan } from "./segment-scan.js";
-import { Segment, SegmentList } from "./segments.js";
-
-/** Says what is wrong and where; never leaves this file. */
-class LogDamage extends Error {
-  override readonly name = "LogDamage";
-}
 
 const DAMAGE_MEANS =
   "Something that this node had promised is gone with it: it can come back only as a new incarnation that recovers " +
@@ -76,11 +67,7 @@ interface FoundMarks {
 }
 
 class LogRecovery {
-  private readonly groups = new Map<GroupId, RecoveredGroup>();
-  private readonly segments = new SegmentList();
-  private nextSequence = 1;
-  private generation = 0;
-  private oldestSegment = 0;
+  private readonly memory = new LogMemory();
 
   /** The segment in which the sound batches end, and where. */
   private endScan: SegmentScan | null = null;
@@ -146,7 +133,7 @@ class LogRecovery {
 
   /** Ascending, from the oldest segment that the marks call needed, until the log ends for good. */
   private *readSegments(files: FileInfo[], mark: Mark): DiskTask<void> {
-    this.oldestSegment = mark.oldestSegment;
+    this.memory.oldestSegment = mark.oldestSegment;
     let first = 0;
     let expected = 0;
     for (const file of files) {
@@ -158,20 +145,20 @@ class LogRecovery {
       this.readSegment(new SegmentScan(yield* this.readAll(file), number, mark.identity));
     }
     // A batch may know of deletions that a damaged mark has forgotten.
-    if (first === 0 || first > this.oldestSegment) {
-      throw new LogDamage(`${segmentName(this.oldestSegment)} is missing`);
+    if (first === 0 || first > this.memory.oldestSegment) {
+      throw new LogDamage(`${segmentName(this.memory.oldestSegment)} is missing`);
     }
-    this.segments.dropBefore(this.oldestSegment);
-    if (this.proof === "" && mark.durableThrough >= this.nextSequence) {
+    this.memory.segments.dropBefore(this.memory.oldestSegment);
+    if (this.proof === "" && mark.durableThrough >= this.memory.nextSequence) {
       this.proof = `a mark in ${MARKS_NAME} says that record ${mark.durableThrough} was durable`;
     }
-    this.generation = Math.max(this.generation, mark.generation);
+    this.memory.generation = Math.max(this.memory.generation, mark.generation);
   }
 
   private readSegment(scan: SegmentScan): void {
     const isFirst = this.endScan === null;
     // A log that continues here has nothing of worth behind the end that was found in the segment before.
-    const offset = this.proof === "" ? this.takeBatches(scan, isFirst) : 0;
+    const offset = this.proof === "" ? this.memory.takeBatches(scan, isFirst) : 0;
     if (isFirst || offset > 0) {
       this.endScan = scan;
       this.endOffset = offset;
@@ -180,7 +167,7 @@ class LogRecovery {
     } else {
       this.judgeBeyond(scan);
     }
-    const later = this.proof === "" ? scan.laterProof(offset, this.nextSequence) : null;
+    const later = this.proof === "" ? scan.laterProof(offset, this.memory.nextSequence) : null;
     if (later !== null) {
       this.proof = `the batch in ${scan.name} at ${later.offset} says that record ${later.durableThrough} was durable`;
     }
@@ -197,7 +184,7 @@ class LogRecovery {
         if (isFirst || offset > 0) this.problem = problem;
         break;
       }
-      this.takeBatch(scan, batch);
+      this.memory.takeBatch(scan, batch);
       last = offset;
       offset += batch.diskBytes;
     }
@@ -210,65 +197,12 @@ class LogRecovery {
 
   private sequenceProblem(batch: BatchHeader, isLogStart: boolean): string {
     if (isLogStart && batch.segment > 1) return "";
-    if (batch.firstSequence !== this.nextSequence) {
-      return `the batch begins with record ${batch.firstSequence} where ${this.nextSequence} is next`;
+    if (batch.firstSequence !== this.memory.nextSequence) {
+      return `the batch begins with record ${batch.firstSequence} where ${this.memory.nextSequence} is next`;
     }
-    if (batch.generation < this.generation) return `generation ${batch.generation} follows ${this.generation}`;
+    if (batch.generation < this.memory.generation)
+      return `generation ${batch.generation} follows ${this.memory.generation}`;
     return "";
-  }
-
-  private takeBatch(scan: SegmentScan, batch: BatchHeader): void {
-    if (this.segments.count === 0 || this.segments.current.number !== scan.number) {
-      this.segments.push(new Segment(scan.number, scan.bytes.length));
-    }
-    const segment = this.segments.current;
-    segment.opened = true;
-    segment.used = batch.offset + batch.diskBytes;
-    this.takeRecords(scan, batch);
-    this.nextSequence = batch.lastSequence + 1;
-    this.generation = batch.generation;
-    this.oldestSegment = Math.max(this.oldestSegment, batch.oldestSegment);
-  }
-
-  private takeRecords(scan: SegmentScan, batch: BatchHeader): void {
-    const start = batch.offset + HEADER_BYTES;
-    const reader = new ByteReader(scan.bytes.subarray(start, start + batch.payloadBytes));
-    const spans = new Map<GroupId, GroupSpan>();
-    const take = (group: GroupId, record: LogRecord): void => {
-      let span = spans.get(group);
-      if (span === undefined) {
-        span = new GroupSpan(group);
-        spans.set(group, span);
-      }
-      span.note(record);
-      this.remember(group, record);
-    };
-    let count = 0;
-    try {
-      while (reader.remaining > 0 && readRecord(reader, take)) count += 1;
-    } catch (error) {
-      if (!(error instanceof CodecError)) throw error;
-    }
-    if (reader.remaining > 0 || count !== batch.lastSequence - batch.firstSequence + 1) {
-      throw new LogDamage(`${scan.name} at ${batch.offset}: the batch's checksum holds but its records do not parse`);
-    }
-    for (const span of spans.values()) this.segments.settle(span);
-  }
-
-  private remember(group: GroupId, record: LogRecord): void {
-    let memory = this.groups.get(group);
-    if (memory === undefined) {
-      memory = { hardState: null, records: [] };
-      this.groups.set(group, memory);
-    }
-    const records = memory.records;
-    if (record.kind === RecordKind.hardState) {
-      memory.hardState = record;
-      return;
-    }
-    if (record.kind === RecordKind.reset) records.length = 0;
-    while (records.length > 0 && isVoidedBy(records[records.length - 1], record)) records.pop();
-    records.push(record);
   }
 
   /** A segment behind the log's end: a clean spare, the torn beginning of the next one, or proof of damage. */
@@ -292,20 +226,20 @@ class LogRecovery {
       const where = `${end.name} at ${this.endOffset}: ${this.problem}`;
       throw new LogDamage(this.proof === "" ? where : `${where}, although ${this.proof}`);
     }
-    if (this.nextSequence === 1) return yield* this.createAnew(files, cutTail);
+    if (this.memory.nextSequence === 1) return yield* this.createAnew(files, cutTail);
     yield* this.secureEnd(end, marks.newest);
-    const generation = this.generation + 1;
+    const generation = this.memory.generation + 1;
     const slot = 1 - marks.newestSlot;
     const identity = marks.newest.identity;
-    const mark = new Mark(identity, generation, this.nextSequence - 1, this.oldestSegment);
+    const mark = new Mark(identity, generation, this.memory.nextSequence - 1, this.memory.oldestSegment);
     yield* writeMarkSynced(this.disk, slot, mark);
     for (const scan of this.unclean.reverse()) yield* removeFile(this.disk, scan.name);
     for (const file of files) {
       const number = segmentOfName(file.name);
-      if (number !== 0 && number < this.oldestSegment) yield* removeFile(this.disk, file.name);
+      if (number !== 0 && number < this.memory.oldestSegment) yield* removeFile(this.disk, file.name);
     }
-    const outcome = new RecoveryOutcome("ok", "", this.groups, cutTail);
-    return { outcome, position: this.position(identity, generation, 1 - slot) };
+    const outcome = new RecoveryOutcome("ok", "", this.memory.groups, cutTail);
+    return { outcome, position: this.memory.position(identity, generation, 1 - slot, this.spareReady) };
   }
 
   private findTail(end: SegmentScan): CutTail | null {
@@ -325,7 +259,7 @@ class LogRecovery {
    * equal bytes, so that a crash meanwhile cannot harm it. Behind it come zeros up to the end of the torn rest.
    */
   private *secureEnd(end: SegmentScan, mark: Mark): DiskTask<void> {
-    const inDoubt = mark.durableThrough < this.nextSequence - 1;
+    const inDoubt = mark.durableThrough < this.memory.nextSequence - 1;
     const from = inDoubt ? this.lastBatchOffset : this.endOffset;
     const to = end.endOfUse(this.endOffset);
     if (from === to) return;
@@ -333,17 +267,4 @@ class LogRecovery {
     bytes.fill(0, this.endOffset - from);
     yield* writeSynced(this.disk, end.name, from, bytes);
   }
-
-  private position(identity: number, generation: number, markSlot: number): LogPosition {
-    const hardStates = new Map<GroupId, LogRecord>();
-    for (const [group, memory] of this.groups) {
-      if (memory.hardState !== null) hardStates.set(group, memory.hardState);
-    }
-    const { nextSequence, segments, spareReady } = this;
-    return { identity, generation, markSlot, nextSequence, segments, spareReady, hardStates };
-  }
-}
-
-function isVoidedBy(older: LogRecord, newer: LogRecord): boolean {
-  return older.kind === RecordKind.entry && older.position >= newer.position;
 }

@@ -4,7 +4,7 @@ import type { GroupId } from "../../core/machine.js";
 import { StateDamaged } from "./state-damaged.js";
 
 /** Bytes in front of a stored value: its CRC-32, little-endian. */
-export const SEAL_BYTES = 4;
+const SEAL_BYTES = 4;
 /** Longest key of a state: a user's key (2,048 bytes) and what a machine puts before it. */
 export const KEY_BYTES_MAX = 2_100;
 

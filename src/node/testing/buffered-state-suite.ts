@@ -14,7 +14,7 @@ import {
 } from "./store-world.js";
 
 /** The dumb twin: one sorted array. */
-export class SortedArrayState {
+class SortedArrayState {
   entries: [string, string][] = [];
 
   private find(key: string): number {

@@ -8,7 +8,7 @@ interface Event {
 }
 
 /** Simulated time that goes on by itself, one event a turn of the event loop. */
-export class RunningTime {
+class RunningTime {
   private nowMs = 0;
   private readonly events: Event[] = [];
 

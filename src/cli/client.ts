@@ -1,0 +1,164 @@
+/** A small client of the RESP wire: one connection, one request at a time. */
+import { connect, type Socket } from "node:net";
+import { type Address, showAddress } from "./address.js";
+import { CliError, Exit } from "./exit.js";
+import { type Answer, type Reply, ReplyError, ReplyReader, textOf } from "./reply-reader.js";
+
+/** A node that takes longer to say hello is passed over, if there is another. */
+const HELLO_MS_MAX = 2_000;
+
+/** What every request of a connection is to be asked with. */
+export interface SessionChoice {
+  readonly keyspace?: string;
+  readonly level?: string;
+  readonly token?: string;
+  readonly explain?: boolean;
+}
+
+/** The connection broke, or the answer did not come in time. The request may have been carried out. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+}
+
+export class Client {
+  /** Of the last answer, when the session explains; "" for an answer without one. */
+  receipt = "";
+  private readonly reader = new ReplyReader();
+  private waiting: { done: (answer: Answer) => void; failed: (reason: NoAnswer) => void } | null = null;
+  private broken = "";
+
+  private constructor(
+    readonly address: Address,
+    private readonly socket: Socket,
+    private readonly timeoutMs: number,
+  ) {
+    socket.on("data", (chunk: Buffer) => this.received(chunk));
+    socket.on("error", (error) => this.breakOff(error.message));
+    socket.on("close", () => this.breakOff("the connection was closed"));
+  }
+
+  /** Connects to the first of the addresses that answers. @throws CliError with the reason of each that does not */
+  static async connect(addresses: readonly Address[], timeoutMs: number): Promise<Client> {
+    const problems: string[] = [];
+    for (const address of addresses) {
+      try {
+        return await Client.connectTo(address, timeoutMs);
+      } catch (error) {
+        problems.push(`${showAddress(address)}: ${(error as Error).message}`);
+      }
+    }
+    const advice = "is a cluster running? Start one with `gamut up`, or name a node with --address host:port or GAMUT_ADDRESS";
+    throw new CliError(Exit.failed, `no node answers (${problems.join("; ")}): ${advice}`, "unavailable");
+  }
+
+  /** @throws Error with the reason */
+  static async connectTo(address: Address, timeoutMs: number): Promise<Client> {
+    const helloMs = Math.min(timeoutMs, HELLO_MS_MAX);
+    const socket = await openSocket(address, helloMs);
+    const client = new Client(address, socket, timeoutMs);
+    try {
+      const hello = await client.call(["HELLO", "3"], helloMs);
+      if (hello instanceof ReplyError) throw new Error(`it is no Gamut node: ${hello.message}`);
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  /** Nothing is asked before all of this is accepted. @throws ReplyError @throws NoAnswer */
+  async choose(choice: SessionChoice): Promise<void> {
+    if (choice.token !== undefined) await this.demand(["GAMUT", "TOKEN", choice.token]);
+    if (choice.keyspace !== undefined) await this.demand(["SELECT", choice.keyspace]);
+    if (choice.level !== undefined) await this.demand(["GAMUT", "LEVEL", choice.level]);
+    if (choice.explain === true) await this.demand(["GAMUT", "EXPLAIN", "ON"]);
+  }
+
+  /** The reply, if it is not an error. @throws ReplyError @throws NoAnswer */
+  async demand(request: readonly (string | Uint8Array)[]): Promise<Exclude<Reply, ReplyError>> {
+    const reply = await this.call(request);
+    if (reply instanceof ReplyError) throw reply;
+    return reply;
+  }
+
+  async call(request: readonly (string | Uint8Array)[], timeoutMs = this.timeoutMs): Promise<Reply> {
+    const { reply, attributes } = await this.exchange(request, timeoutMs);
+    this.receipt = textOf(attributes?.get("receipt"));
+    return reply;
+  }
+
+  private exchange(request: readonly (string | Uint8Array)[], timeoutMs: number): Promise<Answer> {
+    return new Promise((done, failed) => {
+      if (this.broken !== "") {
+        failed(new NoAnswer(this.broken));
+        return;
+      }
+      const late = (): void => this.breakOff(`it did not answer within ${timeoutMs} ms`);
+      const timer = setTimeout(late, timeoutMs);
+      this.waiting = {
+        done: (answer) => {
+          clearTimeout(timer);
+          done(answer);
+        },
+        failed: (reason) => {
+          clearTimeout(timer);
+          failed(reason);
+        },
+      };
+      this.socket.write(encodeRequest(request));
+    });
+  }
+
+  private received(chunk: Buffer): void {
+    try {
+      this.reader.feed(chunk);
+      const answer = this.reader.next();
+      if (answer === null) return;
+      const { waiting } = this;
+      this.waiting = null;
+      waiting?.done(answer);
+    } catch (error) {
+      this.breakOff((error as Error).message);
+    }
+  }
+
+  private breakOff(reason: string): void {
+    if (this.broken !== "") return;
+    this.broken = reason;
+    this.socket.destroy();
+    this.waiting?.failed(new NoAnswer(reason));
+    this.waiting = null;
+  }
+
+  close(): void {
+    this.breakOff("the connection was closed");
+  }
+}
+
+function openSocket({ host, port }: Address, timeoutMs: number): Promise<Socket> {
+  return new Promise((done, failed) => {
+    const socket = connect({ host, port, noDelay: true });
+    const timer = setTimeout(() => {
+      socket.destroy();
+      failed(new Error(`no connection within ${timeoutMs} ms`));
+    }, timeoutMs);
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      failed(new Error(error.code === "ECONNREFUSED" ? "connection refused" : error.message));
+    });
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.removeAllListeners("error");
+      done(socket);
+    });
+  });
+}
+
+function encodeRequest(request: readonly (string | Uint8Array)[]): Buffer {
+  const parts: Uint8Array[] = [Buffer.from(`*${request.length}\r\n`)];
+  for (const argument of request) {
+    const bytes = typeof argument === "string" ? Buffer.from(argument, "utf8") : argument;
+    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, Buffer.from("\r\n"));
+  }
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,77 @@
+import type { Socket } from "node:net";
+import { type RespVersion, RespWriter } from "../codec/resp/index.js";
+
+const WRITERS_KEPT = 64;
+const WRITER_BYTES_KEPT = 262_144;
+
+/** Buffers for replies: a connection has one only while it has something to write. */
+export class WriterPool {
+  private readonly free: RespWriter[] = [];
+
+  take(version: RespVersion): RespWriter {
+    const writer = this.free.pop() ?? new RespWriter();
+    writer.version = version;
+    return writer;
+  }
+
+  /** Only when nobody reads its bytes any more. */
+  give(writer: RespWriter): void {
+    writer.length = 0;
+    if (this.free.length < WRITERS_KEPT && writer.bytes.length <= WRITER_BYTES_KEPT) this.free.push(writer);
+  }
+}
+
+/** The replies of one connection on their way out: what a turn has collected leaves with one write. */
+export class RespOutput {
+  version: RespVersion = 2;
+  private writer: RespWriter | null = null;
+  /** Bytes that the kernel had taken at the last look, and since when there were no more. */
+  private takenBytes = 0;
+  private stalledSinceMs = 0;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly writers: WriterPool,
+  ) {}
+
+  /** Collected, or given to the socket but not yet taken by the kernel. */
+  get bytes(): number {
+    return this.socket.writableLength + (this.writer === null ? 0 : this.writer.length);
+  }
+
+  /** Where the next reply in line is written. */
+  current(): RespWriter {
+    if (this.writer === null) this.writer = this.writers.take(this.version);
+    return this.writer;
+  }
+
+  isCurrent(writer: RespWriter): boolean {
+    return writer === this.writer;
+  }
+
+  /**
+   * Node hands the bytes to the kernel during `write` when it can. If nothing is left waiting, nobody will look at the
+   * buffer again; else it is the socket's now.
+   */
+  flush(): void {
+    const { writer } = this;
+    if (writer === null) return;
+    this.writer = null;
+    if (writer.length > 0) this.socket.write(writer.written());
+    if (this.socket.writableLength === 0) this.writers.give(writer);
+  }
+
+  drop(): void {
+    if (this.writer !== null) this.writers.give(this.writer);
+    this.writer = null;
+  }
+
+  /** For how long the reader has taken nothing although there is something to take. */
+  stalledMs(nowMs: number): number {
+    const waiting = this.socket.writableLength;
+    const taken = this.socket.bytesWritten - waiting;
+    if (waiting === 0 || taken !== this.takenBytes) this.stalledSinceMs = nowMs;
+    this.takenBytes = taken;
+    return nowMs - this.stalledSinceMs;
+  }
+}
