@@ -9,7 +9,7 @@ const ATTEMPT_BUDGET: Budget = { maxSteps: 20_000, maxMemoEntries: 20_000 };
 /** For each attempt to find where the history goes wrong. */
 const CUT_BUDGET: Budget = { maxSteps: 500_000, maxMemoEntries: 500_000 };
 /** For all attempts together: some seconds. */
-const MAX_STEPS_TOTAL = 2_000_000;
+const MAX_STEPS_TOTAL = 3_000_000;
 const MAX_STATES_NAMED = 4;
 const MAX_STATE_LENGTH = 24;
 
@@ -79,12 +79,13 @@ class WitnessFinder {
   }
 
   /**
-   * The shortest beginning that is invalid: up to the return that no order got past, unless it was what a later read saw that
-   * ruled the orders out (see KeyModel).
+   * The beginning that is already invalid: up to the return that no order got past. Only of strings that grow it may be
+   * a later read that ruled the orders out (see KeyModel), so there the shortest invalid beginning is looked for.
    */
   #cutBehind(stuckAt: number): readonly Operation[] {
     const timeline = new Timeline(this.#operations);
     let low = timeline.returns[stuckAt]!;
+    if (!this.#operations.some(({ f }) => f === "append")) return upTo(this.#operations, timeline, low);
     let high = timeline.events.length - 1;
     for (let end = low; low < high; end = (low + high) >> 1) {
       if (this.#search(upTo(this.#operations, timeline, end), CUT_BUDGET).kind === "invalid") high = end;
@@ -93,24 +94,32 @@ class WitnessFinder {
     return upTo(this.#operations, timeline, high);
   }
 
-  /** The shortest end of a history that is invalid from every state: halving works, as a shorter end is never worse. */
+  /**
+   * The shortest end of a history that is invalid from every state. Windows double in length until one is, as the short ones
+   * are cheap to search; between it and the last that was not, halving works: a shorter end is never worse.
+   */
   #cutBefore(operations: readonly Operation[]): readonly Operation[] {
     const timeline = new Timeline(operations);
-    let best: readonly Operation[] | undefined;
-    let since: number | undefined;
-    for (let low = 0, high = timeline.events.length; low < high; ) {
+    const count = timeline.events.length;
+    let length = 2;
+    while (length < count && !this.#isInvalidSince(operations, timeline, count - length)) length *= 2;
+    let best: number | undefined;
+    for (let low = Math.max(0, count - length), high = count - (length >> 1); low < high; ) {
       const start = (low + high) >> 1;
-      const window = from(operations, timeline, start);
-      this.#since = timeOfEvent(operations, timeline.events[start]!);
-      if (this.#search(window).kind === "invalid") {
-        [best, since] = [window, this.#since];
+      if (this.#isInvalidSince(operations, timeline, start)) {
+        best = start;
         low = start + 1;
       } else {
         high = start;
       }
     }
-    this.#since = since;
-    return best ?? operations;
+    this.#since = best === undefined ? undefined : timeOfEvent(operations, timeline.events[best]!);
+    return best === undefined ? operations : from(operations, timeline, best);
+  }
+
+  #isInvalidSince(operations: readonly Operation[], timeline: Timeline, start: number): boolean {
+    this.#since = timeOfEvent(operations, timeline.events[start]!);
+    return this.#search(from(operations, timeline, start), CUT_BUDGET).kind === "invalid";
   }
 
   /** The model knows the candidate only: what is ruled out must be ruled out by what is shown. */

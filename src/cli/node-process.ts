@@ -66,6 +66,7 @@ class NodeProcess {
       clusterName: config.cluster,
       folder: dataFolder(config),
       listenHost: host,
+      peerUnsentBytes: config.limits.peerUnsentBytes,
       peerPort,
       peers: config.members.map((member) => ({ node: member.node, host: member.host, port: member.peerPort })),
       logger: this.logger,

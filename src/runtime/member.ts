@@ -14,16 +14,20 @@ import { TcpNet } from "./net.js";
 import type { PeerAddress } from "./net-options.js";
 import { openRecording } from "./recording.js";
 import { LmdbStateStore } from "./state-store.js";
-import { verifyStateInChild } from "./verify-state.js";
+import { StateFolderDamaged } from "./state-store-environment.js";
+import { type FolderVerdict, verifyStateInChild } from "./verify-state.js";
 
 /** A start waits so long for the check of the state; after that it goes on beside the node, which does not lead until then. */
 const VERIFY_WAIT_MS = 2_500;
+const VERIFY_RETRY_MS = 5_000;
 
 export interface MemberOptions {
   readonly node: NodeOptions;
   readonly clusterName: string;
   readonly folder: string;
   readonly listenHost: string;
+  /** What may wait for one slow peer, in bytes. */
+  readonly peerUnsentBytes: number;
   readonly peerPort: number;
   readonly peers: readonly PeerAddress[];
   readonly logger: Logger;
@@ -36,6 +40,9 @@ export interface MemberOptions {
 
 /** Ports, node and folder of one member. */
 export class Member {
+  /** What a check that went on beside the node has found. */
+  private stateDamage = "";
+
   private constructor(
     readonly node: NodeFacade,
     readonly net: TcpNet,
@@ -43,6 +50,8 @@ export class Member {
     private readonly disk: FileDisk,
     private readonly store: LmdbStateStore,
     private readonly lock: string,
+    private readonly stateFolder: string,
+    private readonly logger: Logger,
   ) {}
 
   /** Rejects with the reason why this member cannot run. */
@@ -76,6 +85,7 @@ export class Member {
       port: options.peerPort,
       entropy,
       logger,
+      limits: { unsentBytesMax: options.peerUnsentBytes },
     });
     const recorder = options.recordFolder === undefined ? null : openRecording(options.recordFolder, options.node);
     const ports = { clock, entropy, net, disk, store };
@@ -97,15 +107,17 @@ export class Member {
     await new Promise<void>((resolve, reject) => {
       net.start(node, (problem) => (problem === null ? resolve() : reject(new Error(problem))));
     });
+    clock.start(() => node.turn(), options.node.tickMs);
+    const member = new Member(node, net, clock, disk, store, lock, stateFolder, logger);
     if (check.goesOn !== null) {
       node.mayLead(false);
       void check.goesOn.then((damage) => {
+        member.stateDamage = damage;
         if (damage === "") node.mayLead(true);
         else options.onFatal(damage, true);
       });
     }
-    clock.start(() => node.turn(), options.node.tickMs);
-    return new Member(node, net, clock, disk, store, lock);
+    return member;
   }
 
   /** Hands leadership over, writes a checkpoint, closes everything. */
@@ -119,6 +131,7 @@ export class Member {
     await new Promise<void>((resolve) => this.net.close(resolve));
     await new Promise<DiskError | null>((resolve) => this.store.close(resolve));
     this.disk.close();
+    if (this.stateDamage !== "") setAside(this.stateFolder, this.stateDamage, this.logger);
     rmSync(this.lock, { force: true });
   }
 }
@@ -157,28 +170,35 @@ interface StateCheck {
 
 const NOTHING_TO_CHECK: StateCheck = { goesOn: null };
 
+/** Checks the state before it is used, for a while; what takes longer goes on beside the node. */
 async function verify(stateFolder: string, logger: Logger): Promise<StateCheck> {
   let settled: string | null = null;
-  const outcome = new Promise<string>((resolve) => {
-    verifyStateInChild(stateFolder, {}, (verdict) => {
-      if (verdict.outcome === "unknown") logger.warn("the state could not be checked", { reason: verdict.reason });
-      settled = verdict.outcome === "damaged" ? verdict.reason : "";
-      resolve(settled);
-    });
+  const damage = findDamage(stateFolder, logger).then((found) => {
+    settled = found;
+    return found;
   });
-  const timeout = new Promise<void>((resolve) => setTimeout(resolve, VERIFY_WAIT_MS));
-  await Promise.race([outcome, timeout]);
+  await Promise.race([damage, delay(VERIFY_WAIT_MS)]);
   if (settled === null) {
     logger.info("the state is being checked; this node does not lead until that is done");
-    return {
-      goesOn: outcome.then((damage) => {
-        if (damage !== "") setAside(stateFolder, damage, logger);
-        return damage;
-      }),
-    };
+    return { goesOn: damage };
   }
   if (settled !== "") setAside(stateFolder, settled, logger);
   return NOTHING_TO_CHECK;
+}
+
+/** "" when the state is sound. A check that came to no verdict is made again: nobody leads on a guess. */
+async function findDamage(stateFolder: string, logger: Logger): Promise<string> {
+  for (;;) {
+    const verdict = await new Promise<FolderVerdict>((resolve) => verifyStateInChild(stateFolder, {}, resolve));
+    if (verdict.outcome === "sound") return "";
+    if (verdict.outcome === "damaged") return verdict.reason;
+    logger.warn("the state could not be checked; trying again", { reason: verdict.reason });
+    await delay(VERIFY_RETRY_MS);
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 function setAside(stateFolder: string, reason: string, logger: Logger): void {
@@ -191,8 +211,8 @@ function openStore(stateFolder: string, logger: Logger): LmdbStateStore {
   try {
     return LmdbStateStore.open(stateFolder);
   } catch (error) {
-    if (!existsSync(stateFolder)) throw error;
-    setAside(stateFolder, (error as Error).message, logger);
+    if (!(error instanceof StateFolderDamaged)) throw error;
+    setAside(stateFolder, error.message, logger);
     return LmdbStateStore.open(stateFolder);
   }
 }
