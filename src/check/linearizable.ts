@@ -4,8 +4,11 @@ import { groupByKey, type Operation, showCall } from "./operation.js";
 import { Timeline } from "./timeline.js";
 import type { Verdict } from "./verdict.js";
 import { type Budget, DEFAULT_BUDGET, search } from "./wgl.js";
-import { findWitness } from "./witness.js";
+import { findWitness, tryRefute, type Witness } from "./witness.js";
 import { checkZones } from "./zones.js";
+
+/** A search that takes longer looks first whether the place where it is stuck is wrong by itself. */
+const STEPS_BEFORE_REFUTING = 200_000;
 
 export interface CheckOptions {
   /** Steps are shared by all keys, memo entries are for each. */
@@ -77,13 +80,20 @@ function checkKey(operations: readonly Operation[], cost: Cost): KeyVerdict {
     const witness = zones.witness.map((i) => operations[i]!).sort((a, b) => a.index - b.index);
     return { kind: "invalid", witness, since: undefined, sentence: zones.sentence };
   }
-  const result = search(operations, new KeyModel(operations), cost.remaining());
+  const budget = cost.remaining();
+  const model = new KeyModel(operations);
+  let result = search(operations, model, { ...budget, maxSteps: Math.min(budget.maxSteps, STEPS_BEFORE_REFUTING) });
   cost.add(result);
-  if (result.kind === "valid") return { kind: "valid", order: result.order.map((i) => operations[i]!) };
-  if (result.kind === "invalid") {
-    const witness = findWitness(operations, result.stuckAt);
-    return { kind: "invalid", witness: witness.operations, since: witness.since, sentence: witness.sentence };
+  if (result.kind === "unknown") {
+    const refuted = tryRefute(operations, result.stuckAt);
+    if (refuted !== undefined) return invalidKey(refuted);
+    if (result.steps === STEPS_BEFORE_REFUTING) {
+      result = search(operations, model, cost.remaining());
+      cost.add(result);
+    }
   }
+  if (result.kind === "valid") return { kind: "valid", order: result.order.map((i) => operations[i]!) };
+  if (result.kind === "invalid") return invalidKey(findWitness(operations, result.stuckAt));
   const stuck = operations[result.stuckAt]!;
   const done = operations.filter((operation) => operation.returnTime < stuck.returnTime).length;
   return {
@@ -92,6 +102,10 @@ function checkKey(operations: readonly Operation[], cost: Cost): KeyVerdict {
       `budget spent after ${result.steps} steps and ${result.memoEntries} configurations, ${done} of ` +
       `${operations.length} operations far, at process ${stuck.process}'s ${showCall(stuck)}; raise maxSteps or maxMemoEntries`,
   };
+}
+
+function invalidKey({ operations, since, sentence }: Witness): InvalidKey {
+  return { kind: "invalid", witness: operations, since, sentence };
 }
 
 /** The point of an operation: the latest invocation up to it in its key's order. By points, all keys become one order. */

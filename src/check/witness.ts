@@ -28,6 +28,14 @@ export function findWitness(operations: readonly Operation[], stuckAt: number): 
   return findPremature(operations) ?? new WitnessFinder(operations).find(stuckAt);
 }
 
+/**
+ * A witness found without a complete search: what surrounds a return at which a search was stuck may be wrong whatever came
+ * before, and costs little to look at. Undefined when it is not, which says nothing about the history.
+ */
+export function tryRefute(operations: readonly Operation[], stuckAt: number): Witness | undefined {
+  return findPremature(operations) ?? new WitnessFinder(operations).refute(stuckAt);
+}
+
 /** A register's read or swap of a value that nobody had begun to write: at most two operations, and the usual kind of nonsense. */
 function findPremature(operations: readonly Operation[]): Witness | undefined {
   const firstWriters = new Map<Value, Operation>();
@@ -67,7 +75,16 @@ class WitnessFinder {
   }
 
   find(stuckAt: number): Witness {
-    const window = this.#cutBefore(this.#cutBehind(stuckAt));
+    return this.#shrink(this.#cutBefore(this.#cutBehind(stuckAt)));
+  }
+
+  refute(stuckAt: number): Witness | undefined {
+    const timeline = new Timeline(this.#operations);
+    const window = this.#cutBefore(upTo(this.#operations, timeline, timeline.returns[stuckAt]!));
+    return this.#since === undefined ? undefined : this.#shrink(window);
+  }
+
+  #shrink(window: readonly Operation[]): Witness {
     const shrunk = shrink(window, (candidate) => this.#search(candidate).kind === "invalid");
     const originals = new Map(this.#operations.map((operation) => [operation.index, operation]));
     const strict = shrunk.filter((operation) => !isRelaxed(operation));

@@ -47,7 +47,8 @@ export class Client {
         problems.push(`${showAddress(address)}: ${(error as Error).message}`);
       }
     }
-    const advice = "is a cluster running? Start one with `gamut up`, or name a node with --address host:port or GAMUT_ADDRESS";
+    const advice =
+      "is a cluster running? Start one with `gamut up`, or name a node with --address host:port or GAMUT_ADDRESS";
     throw new CliError(Exit.failed, `no node answers (${problems.join("; ")}): ${advice}`, "unavailable");
   }
 

@@ -1,73 +1,114 @@
-/** The command line. */
-import { Command, InvalidArgumentError } from "commander";
+/** The command line. What only one command needs is loaded when it runs: `gamut get` must be quick. */
+import { Command } from "commander";
+import { DEFAULT_PORT_BASE } from "./address.js";
 import { benchCommand } from "./bench/command.js";
-import { type ConfigOverrides, DEFAULT_PORT_BASE, loadNodeConfig } from "./config.js";
-import { ConfigError } from "./config-problems.js";
-import { runNode } from "./node-process.js";
-import { up } from "./up.js";
+import { checkCommand } from "./check-command.js";
+import type { ConfigOverrides } from "./config.js";
+import { dataCommands, withExamples } from "./data-commands.js";
+import { CliError, EXIT_CODES_HELP, Exit } from "./exit.js";
+import { keyspaceCommand } from "./keyspace-command.js";
+import { endWithReader } from "./output.js";
+import { wholeNumber } from "./session-flags.js";
+import { simCommand } from "./sim-command.js";
+import { statusCommand } from "./status-command.js";
 import { BUILD_VERSION } from "./version.js";
 
-const program = new Command("gamut")
-  .description("A replicated key-value store that offers every level of consistency, and shows what each one gave")
-  .version(BUILD_VERSION)
-  .showHelpAfterError("(see gamut --help)")
-  .exitOverride();
+interface UpFlags {
+  readonly nodes: number;
+  readonly data: string;
+  readonly portBase: number;
+  readonly memory: boolean;
+  readonly restart: boolean;
+}
 
-program
-  .command("up")
-  .description("start a cluster on this machine, one process a node; Ctrl-C stops it, the data stay")
-  .option("-n, --nodes <n>", "how many nodes", whole, 3)
-  .option("-d, --data <dir>", "folder for the data; each node gets one in it", "gamut-data")
-  .option("-p, --port-base <port>", "client port of node 1; the others follow, peers use the port + 1000", whole, DEFAULT_PORT_BASE)
-  .option("--memory", "keep everything in memory: faster, and nothing survives a stop", false)
-  .option("--no-restart", "leave a node that dies dead")
-  .action((flags: { nodes: number; data: string; portBase: number; memory: boolean; restart: boolean }) =>
-    up({ nodes: flags.nodes, dataDir: flags.data, portBase: flags.portBase, memory: flags.memory, restart: flags.restart }),
-  );
+function upCommand(): Command {
+  const command = new Command("up")
+    .description("start a cluster on this machine, one process a node; Ctrl-C stops it, the data stay")
+    .option("-n, --nodes <n>", "how many nodes", wholeNumber, 3)
+    .option("-d, --data <dir>", "folder for the data; each node gets one in it", "gamut-data")
+    .option(
+      "-p, --port-base <port>",
+      "client port of node 1; the others follow, peers use the port + 1000",
+      wholeNumber,
+      DEFAULT_PORT_BASE,
+    )
+    .option("--memory", "keep everything in memory: faster, and nothing survives a stop", false)
+    .option("--no-restart", "leave a node that dies dead")
+    .action(async ({ nodes, data, portBase, memory, restart }: UpFlags) => {
+      const { up } = await import("./up.js");
+      await up({ nodes, dataDir: data, portBase, memory, restart });
+    });
+  return withExamples(command, ["gamut up", "gamut up --nodes 5 --port-base 7101 --data /var/tmp/five"]);
+}
 
-program
-  .command("node")
-  .description("run one member alone, in the foreground")
-  .requiredOption("-c, --config <file>", "its settings (YAML); the flags below override them")
-  .option("--node <n>", "its number in members", whole)
-  .option("--data-dir <dir>", "folder for its data")
-  .option("--host <host>", "address to listen on")
-  .option("--client-port <port>", "port for clients", whole)
-  .option("--peer-port <port>", "port for the other nodes", whole)
-  .option("--durability <kind>", "sync or memory")
-  .option("--log-level <level>", "debug, info, warn or error")
-  .option("--log-json", "log lines as JSON")
-  .option("--record <dir>", "write all that enters the node into this folder, for `gamut sim --replay <dir>`")
-  .action((flags: ConfigOverrides & { config: string; record?: string }) =>
-    runNode(loadNodeConfig(flags.config, flags), flags.record),
-  );
+function nodeCommand(): Command {
+  const command = new Command("node")
+    .description("run one member alone, in the foreground")
+    .requiredOption("-c, --config <file>", "its settings (YAML); the flags below override them")
+    .option("--node <n>", "its number in members", wholeNumber)
+    .option("--data-dir <dir>", "folder for its data")
+    .option("--host <host>", "address to listen on")
+    .option("--client-port <port>", "port for clients", wholeNumber)
+    .option("--peer-port <port>", "port for the other nodes", wholeNumber)
+    .option("--durability <kind>", "sync or memory")
+    .option("--log-level <level>", "debug, info, warn or error")
+    .option("--log-json", "log lines as JSON")
+    .option("--record <dir>", "write all that enters the node into this folder, for `gamut sim --replay <dir>`")
+    .action(async (flags: ConfigOverrides & { config: string; record?: string }) => {
+      const [{ loadNodeConfig }, { runNode }] = await Promise.all([import("./config.js"), import("./node-process.js")]);
+      await runNode(loadNodeConfig(flags.config, flags), flags.record);
+    });
+  return withExamples(command, ["gamut node --config node-1.yaml"]);
+}
 
-program.addCommand(benchCommand());
+function programme(): Command {
+  const program = new Command("gamut")
+    .description("A replicated key-value store that offers every level of consistency, and shows what each one gave")
+    .version(BUILD_VERSION)
+    .addHelpText("after", EXIT_CODES_HELP)
+    .addHelpText(
+      "after",
+      "\nBegin with `gamut up`, then `gamut set greeting hello` and `gamut get greeting` in another terminal.",
+    );
+  const commands = [upCommand(), ...dataCommands(), keyspaceCommand(), statusCommand()];
+  commands.push(nodeCommand(), checkCommand(), simCommand(), benchCommand());
+  for (const command of commands) program.addCommand(command);
+  throwInsteadOfExit(program);
+  return program;
+}
 
-function whole(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("it must be a whole number");
-  return Number(text);
+/** Commands that are added, not made by their parent, inherit nothing. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride().showHelpAfterError(`(see ${path(command)} --help)`);
+  for (const child of command.commands) throwInsteadOfExit(child);
+}
+
+function path(command: Command): string {
+  return command.parent === null ? command.name() : `${path(command.parent)} ${command.name()}`;
 }
 
 async function main(): Promise<void> {
+  endWithReader();
   try {
-    await program.parseAsync(process.argv);
+    await programme().parseAsync(process.argv);
   } catch (error) {
-    process.exitCode = exitCodeOf(error);
+    process.exitCode = exitCodeOf(error as Error);
   }
 }
 
-/** Commander has printed its own; everything else is told in one line. */
-function exitCodeOf(error: unknown): number {
-  if (error instanceof Error && "exitCode" in error && "code" in error) {
-    return (error as { exitCode: number }).exitCode === 0 ? 0 : 2;
-  }
-  if (error instanceof ConfigError) {
+function exitCodeOf(error: Error): number {
+  // Commander's own, which it has printed: a usage error, or help that was asked for.
+  if ("exitCode" in error && "code" in error) return error.exitCode === 0 ? Exit.ok : Exit.usage;
+  if (error.name === "ConfigError") {
     console.error(error.message);
-    return 2;
+    return Exit.usage;
   }
-  console.error(`gamut: ${(error as Error).message}`);
-  return 1;
+  const exit = error instanceof CliError ? error.exit : Exit.failed;
+  if (process.argv.includes("--json")) {
+    const code = error instanceof CliError ? error.code : "";
+    console.log(JSON.stringify({ error: { code, message: error.message, definite: exit !== Exit.unknown } }));
+  } else console.error(`gamut: ${error.message}`);
+  return exit;
 }
 
 void main();

@@ -1,14 +1,15 @@
 /** One member of a cluster as a process: node, client port, signals. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import "../runtime/fast-bytes.js";
 import type { BackendStatus } from "../kv/backend.js";
 import { NODE_DEFAULTS, type NodeOptions } from "../node/options.js";
-import { type Logger, LineLogger } from "../runtime/log.js";
+import { LineLogger, type Logger } from "../runtime/log.js";
 import { Member } from "../runtime/member.js";
 import { ClientListener } from "../server/listener.js";
 import type { NodeConfig } from "./config.js";
+import { Exit } from "./exit.js";
 import { portInUse } from "./port-probe.js";
 import { BUILD_VERSION } from "./version.js";
 
@@ -100,11 +101,11 @@ class NodeProcess {
   }
 
   private async fatal(reason: string, rebuild: boolean): Promise<void> {
-    this.logger.error(reason);
     if (!rebuild || this.rebuilds >= REBUILDS_MAX) {
       this.fail(reason);
       return;
     }
+    this.logger.error(reason);
     this.rebuilds += 1;
     await this.closeAll();
     try {
@@ -125,8 +126,9 @@ class NodeProcess {
   private fail(problem: string): void {
     tellParent({ type: "failed", problem });
     if (process.channel === undefined) console.error(`gamut: ${problem}`);
+    else this.logger.error(problem);
     // What was said must be out before the process is.
-    setTimeout(() => process.exit(1), 50);
+    setTimeout(() => process.exit(Exit.failed), 50);
   }
 
   private async stop(): Promise<void> {
@@ -148,6 +150,7 @@ function tellParent(message: NodeMessage): void {
 /** With `memory` durability nothing outlives the process: the files are in memory, and begin empty. */
 function dataFolder(config: NodeConfig): string {
   if (config.durability === "sync") return config.dataDir;
+  removeLeftovers();
   const folder = join(memoryRoot(), `gamut-${config.cluster}-${config.node}-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   return folder;
@@ -155,6 +158,28 @@ function dataFolder(config: NodeConfig): string {
 
 function memoryRoot(): string {
   return process.platform === "linux" ? "/dev/shm" : tmpdir();
+}
+
+/** Those of nodes that were killed still take memory. */
+function removeLeftovers(): void {
+  for (const name of readdirSync(memoryRoot())) {
+    const pid = /^gamut-.+-\d+-(\d+)$/.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    try {
+      rmSync(join(memoryRoot(), name), { recursive: true, force: true });
+    } catch {
+      // Another user's.
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 function nodeOptions(config: NodeConfig): NodeOptions {
@@ -170,6 +195,7 @@ function nodeOptions(config: NodeConfig): NodeOptions {
     buildVersion: BUILD_VERSION,
     tickMs: timing.tickMs,
     requestTimeoutMs: limits.requestTimeoutMs,
+    durable: config.durability === "sync",
     raft: {
       ...NODE_DEFAULTS.raft,
       heartbeatTicks: Math.max(1, Math.round(timing.heartbeatMs / timing.tickMs)),

@@ -20,7 +20,7 @@ export function printable(bytes: Uint8Array): string {
       byte >= 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCharCode(byte) : `\\x${hex(byte)}`;
     return Array.from(bytes, escape).join("");
   }
-  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (char) => `\\x${hex(char.charCodeAt(0))}`);
+  return text.replace(/[^\P{Cc}\t\n]/gu, (char) => `\\x${hex(char.charCodeAt(0))}`);
 }
 
 function hex(byte: number): string {

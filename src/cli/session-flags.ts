@@ -77,7 +77,10 @@ export function addressesOf(flags: Pick<AddressFlags, "address">): readonly Addr
   return listed.split(",").map((text) => {
     const split = splitAddress(text.trim());
     if (split === null) {
-      throw new CliError(Exit.usage, `GAMUT_ADDRESS: "${text.trim()}" is not host:port; write for example 127.0.0.1:7001`);
+      throw new CliError(
+        Exit.usage,
+        `GAMUT_ADDRESS: "${text.trim()}" is not host:port; write for example 127.0.0.1:7001`,
+      );
     }
     return split;
   });

@@ -1,18 +1,20 @@
 /** `gamut up`: a whole cluster on this machine, one process a node. */
 import { type ChildProcess, fork } from "node:child_process";
-import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { stringify } from "yaml";
 import type { BackendStatus } from "../kv/backend.js";
+import { releaseFolder, takeFolder } from "../runtime/folder-lock.js";
 import { clusterConfigs, type NodeConfig } from "./config.js";
+import { Exit } from "./exit.js";
 import type { NodeMessage } from "./node-process.js";
 import { portInUse } from "./port-probe.js";
 
 const RESTART_MS = 2_000;
 const STOP_MS = 8_000;
-/** A node that dies sooner than this after its start is not started again. */
+/** A node that ends by itself sooner than this after its start is not started again. */
 const CRASH_LOOP_MS = 1_000;
 
 export interface UpOptions {
@@ -31,29 +33,47 @@ interface RunningNode {
   status: BackendStatus | null;
 }
 
+/** Returns when the cluster has been stopped. @throws Error if it cannot be started */
 export async function up(options: UpOptions): Promise<void> {
-  const configs = clusterConfigs({
-    nodes: options.nodes,
-    dataDir: resolve(options.dataDir),
-    portBase: options.portBase,
-    memory: options.memory,
-  });
-  for (const { listen } of configs) {
-    const problem =
-      (await portInUse(listen.host, listen.clientPort, "--port-base")) ??
-      (await portInUse(listen.host, listen.peerPort, "--port-base"));
-    if (problem !== null) throw new Error(problem);
+  const folder = resolve(options.dataDir);
+  const { nodes, portBase, memory } = options;
+  const configs = clusterConfigs({ nodes, dataDir: folder, portBase, memory });
+  makeFolder(folder);
+  // Before anything is written: the nodes of another `up` on this folder would read it when they are started again.
+  const lock = takeFolder(folder);
+  try {
+    for (const { listen } of configs) {
+      const problem =
+        (await portInUse(listen.host, listen.clientPort, "--port-base")) ??
+        (await portInUse(listen.host, listen.peerPort, "--port-base"));
+      if (problem !== null) throw new Error(problem);
+    }
+    await new Cluster(options, folder, configs).run();
+  } finally {
+    releaseFolder(lock);
   }
-  await new Cluster(options, configs).run();
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    if (!statSync(folder).isDirectory()) throw new Error("it is a file");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === "EEXIST" || code === "ENOTDIR" ? "it is a file, or below one" : message;
+    throw new Error(`the data folder ${folder} cannot be used: ${why}; choose another with --data`);
+  }
 }
 
 class Cluster {
   private readonly nodes: RunningNode[];
   private stopping = false;
   private shown = false;
+  private stopped!: () => void;
 
   constructor(
     private readonly options: UpOptions,
+    private readonly folder: string,
     configs: readonly NodeConfig[],
   ) {
     this.nodes = configs.map((config) => ({ config, child: null, startedMs: 0, listening: false, status: null }));
@@ -63,21 +83,25 @@ class Cluster {
     const { nodes } = this;
     console.log(`Starting ${nodes.length} node${nodes.length === 1 ? "" : "s"}, data in ${this.where()}`);
     const stopped = new Promise<void>((done) => {
-      const stop = (): void => {
-        if (this.stopping) return;
-        this.stopping = true;
-        void this.stop().then(done);
-      };
-      process.on("SIGINT", stop);
-      process.on("SIGTERM", stop);
+      this.stopped = done;
     });
-    for (const node of nodes) this.startNode(node);
+    const stop = (): void => this.stop();
+    process.on("SIGINT", stop);
+    process.on("SIGTERM", stop);
+    try {
+      for (const node of nodes) this.startNode(node);
+    } catch (error) {
+      console.error(`gamut: ${(error as Error).message}`);
+      process.exitCode = Exit.failed;
+      this.stop();
+    }
     await stopped;
-    process.exit(process.exitCode ?? 0);
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
   }
 
   private where(): string {
-    return this.options.memory ? "memory (nothing survives a stop)" : resolve(this.options.dataDir);
+    return this.options.memory ? "memory (nothing survives a stop)" : this.folder;
   }
 
   private startNode(node: RunningNode): void {
@@ -131,8 +155,10 @@ class Cluster {
     const { host, clientPort } = this.nodes[0].config.listen;
     console.log(table.toString());
     console.log(`redis    redis-cli -h ${host} -p ${clientPort} SET greeting hello`);
-    console.log(`gamut    npx gamut get greeting --address ${host}:${clientPort}`);
-    console.log(`any node takes any request. Ctrl-C stops; the data stay in ${this.where()}`);
+    console.log(`gamut    gamut get greeting --address ${host}:${clientPort}`);
+    console.log(
+      `any node takes any request. Ctrl-C stops; ${this.options.memory ? "nothing stays" : `the data stay in ${this.folder}`}`,
+    );
     console.log(`ready    cluster ${status.clusterId}`);
   }
 
@@ -144,26 +170,44 @@ class Cluster {
     const lived = Date.now() - node.startedMs;
     console.error(`node ${node.config.node} ended ${how}; its log is ${join(node.config.dataDir, "node.log")}`);
     if (!this.shown && signal === null) {
-      process.exitCode = 1;
-      process.emit("SIGTERM");
-    } else if (this.options.restart && (lived >= CRASH_LOOP_MS || signal !== null)) {
-      setTimeout(() => {
-        if (!this.stopping) this.startNode(node);
-      }, RESTART_MS);
+      process.exitCode = Exit.failed;
+      this.stop();
+    } else if (!this.options.restart) console.error(`node ${node.config.node} is left dead`);
+    else if (signal === null && lived < CRASH_LOOP_MS) {
+      console.error(`node ${node.config.node} is not started again: it ended ${lived} ms after its start`);
+    } else setTimeout(() => this.restart(node), RESTART_MS);
+  }
+
+  private restart(node: RunningNode): void {
+    if (this.stopping) return;
+    try {
+      this.startNode(node);
+    } catch (error) {
+      console.error(`node ${node.config.node} cannot be started again: ${(error as Error).message}`);
     }
   }
 
-  /** One after the other, so that leadership can be handed over as long as there is somebody to take it. */
-  private async stop(): Promise<void> {
+  /** The first time by the book; who asks again is in a hurry. */
+  private stop(): void {
+    if (this.stopping) {
+      console.log("killing …");
+      for (const { child } of this.nodes) child?.kill("SIGKILL");
+      return;
+    }
+    this.stopping = true;
     console.log("stopping …");
+    void this.stopNodes().then(this.stopped);
+  }
+
+  /** One after the other, so that leadership can be handed over as long as there is somebody to take it. */
+  private async stopNodes(): Promise<void> {
     for (const node of this.nodes) await stopNode(node);
     console.log("stopped");
   }
 }
 
-function stopNode(node: RunningNode): Promise<void> {
-  const { child } = node;
-  if (child === null || child.exitCode !== null) return Promise.resolve();
+function stopNode({ child }: RunningNode): Promise<void> {
+  if (child === null) return Promise.resolve();
   return new Promise((done) => {
     const kill = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
     child.once("exit", () => {

@@ -1,5 +1,5 @@
 /** One member of a cluster in this process: the ports on a data folder and the peer port, and the node on top of them. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { GamutNode, type NodeHooks } from "../node/node.js";
 import type { NodeOptions } from "../node/options.js";
@@ -9,6 +9,7 @@ import { recordingPorts } from "../node/record/recording-ports.js";
 import { RuntimeClock } from "./clock.js";
 import { FileDisk } from "./disk.js";
 import { RuntimeEntropy } from "./entropy.js";
+import { releaseFolder, takeFolder } from "./folder-lock.js";
 import type { Logger } from "./log.js";
 import { TcpNet } from "./net.js";
 import type { PeerAddress } from "./net-options.js";
@@ -62,7 +63,7 @@ export class Member {
     try {
       return await Member.open(options, lock);
     } catch (error) {
-      rmSync(lock, { force: true });
+      releaseFolder(lock);
       logger.debug("start failed", { problem: (error as Error).message });
       throw error;
     }
@@ -132,34 +133,7 @@ export class Member {
     await new Promise<DiskError | null>((resolve) => this.store.close(resolve));
     this.disk.close();
     if (this.stateDamage !== "") setAside(this.stateFolder, this.stateDamage, this.logger);
-    rmSync(this.lock, { force: true });
-  }
-}
-
-/** One process a folder. Answers the lock's path. */
-function takeFolder(folder: string): string {
-  const lock = join(folder, "pid");
-  if (existsSync(lock)) {
-    const pid = Number(readFileSync(lock, "utf8"));
-    if (pid !== process.pid && isGamut(pid)) {
-      throw new Error(`the data folder ${folder} is in use by process ${pid}: stop it first, or choose another folder`);
-    }
-  }
-  writeFileSync(lock, String(process.pid));
-  return lock;
-}
-
-/** Whether that process lives and is one of ours: after a crash its number may be somebody else's. */
-function isGamut(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("gamut");
-  } catch {
-    return true;
+    releaseFolder(this.lock);
   }
 }
 

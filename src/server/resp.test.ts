@@ -165,6 +165,20 @@ describe("limits", () => {
     expect(wrong).toBe(-1);
   });
 
+  test("a slow reader gets the bytes that were meant for it, whatever others are told meanwhile", async () => {
+    const { client } = await serve({ outputBytesMax: 1 << 30 });
+    const [slow, other] = [await client(), await client()];
+    const value = (i: number): string => String.fromCharCode(97 + (i % 26)).repeat(60_000);
+    slow.socket.pause();
+    for (let i = 0; i < 300; i += 1) {
+      slow.send(["ECHO", value(i)]);
+      expect(await other.ask(["ECHO", `${i}`.repeat(1000)])).toEqual([bulk(`${i}`.repeat(1000))]);
+    }
+    slow.socket.resume();
+    const replies = await slow.replies(300, 30_000);
+    expect(replies.findIndex((reply, i) => reply !== bulk(value(i)))).toBe(-1);
+  });
+
   test("a reader that takes nothing for long is cut", async () => {
     const { client, listener } = await serve({ stalledMsMax: 300 });
     const [raw, idle] = [await client(), await client()];

@@ -198,6 +198,7 @@ export class Client {
       const done = outcome instanceof Answer && !outcome.isError;
       if (done) {
         this.sequence += 1;
+        if (attempt > 1) this.fleet.counters.retriesAnswered += 1;
         this.complete(outcome, (answer) => answer.integer, false);
         this.next(outcome);
       } else if (attempt < INCREMENT_ATTEMPTS && this.fleet.working) {

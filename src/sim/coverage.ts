@@ -18,6 +18,12 @@ export class Coverage {
     if (times > 0) this.counted.set(what, (this.counted.get(what) ?? 0) + times);
   }
 
+  /** One call of a disk, in its words. */
+  diskCalled(words: string): void {
+    if (words.startsWith("remove log-")) this.add("segments cut");
+    else if (words.startsWith("create log-")) this.add("segments made");
+  }
+
   /** What a node said about itself; answers what that counts as. */
   noticed(message: string): string {
     const found = NOTICES.find(([words]) => message.includes(words));
@@ -31,6 +37,8 @@ export class Coverage {
     for (const [name, count] of Object.entries(fleet.counters)) this.add(`operations ${name}`, count);
     for (const [kind, count] of nemesis.done) this.add(`fault ${kind}`, count);
     this.add("elections won", safety.elections);
+    this.add("leaderships handed over", safety.handovers);
+    this.add("snapshots installed", safety.snapshotsInstalled);
     this.add("states compared", safety.statesCompared);
     for (const { parts } of world.computers) this.add("state commits", parts.store.commitCount);
   }

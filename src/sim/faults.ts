@@ -12,6 +12,8 @@ import type { World } from "./world.js";
 export class Nemesis {
   /** Nodes whose memory was taken and that have not been seen whole since. */
   private readonly amnesiac = new Set<NodeId>();
+  /** Nodes that have had a memory: before all have, a node that loses its own looks like one that never had any. */
+  private readonly everWhole = new Set<NodeId>();
   private readonly random: Random;
   readonly done = new Map<string, number>();
   /** Nodes whose disk has failed or had no room: a process may give up over that. */
@@ -34,9 +36,10 @@ export class Nemesis {
     }
   }
 
-  /** A node that runs and is not recovering has its memory again. */
+  /** A node that runs and is not recovering has its memory. */
   seenWhole(node: NodeId): void {
     this.amnesiac.delete(node);
+    this.everWhole.add(node);
   }
 
   isAmnesiac(node: NodeId): boolean {
@@ -132,8 +135,9 @@ export class Nemesis {
 
   /** Whether one node more may lose its memory and a majority still has its own. */
   private mayTakeMemory(node: NodeId): boolean {
+    const { nodes } = this.world.plan;
     const lost = new Set(this.amnesiac).add(node);
-    return lost.size * 2 < this.world.plan.nodes;
+    return this.everWhole.size === nodes && lost.size * 2 < nodes;
   }
 
   private takeMemory(computer: Computer, fault: Fault, how: (computer: Computer) => void): boolean {

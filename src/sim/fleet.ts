@@ -39,10 +39,10 @@ export class FleetCounters {
   definiteErrors = 0;
   unknown = 0;
   retries = 0;
+  retriesAnswered = 0;
   conditionsFailed = 0;
   localReads = 0;
   bursts = 0;
-  torn = 0;
 }
 
 /**

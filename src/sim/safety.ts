@@ -33,6 +33,8 @@ export class Safety {
   private readonly once = new Map<string, NodeId>();
   private turns = 0;
   elections = 0;
+  handovers = 0;
+  snapshotsInstalled = 0;
   statesCompared = 0;
 
   constructor(
@@ -52,6 +54,11 @@ export class Safety {
   }
 
   replicaStarts(node: NodeId, group: GroupId, raft: Raft, state: BufferedState): void {
+    const installed = raft.snapshotInstalled.bind(raft);
+    raft.snapshotInstalled = (epoch, position) => {
+      this.snapshotsInstalled += 1;
+      installed(epoch, position);
+    };
     this.replicas[node].set(group, new Replica(raft, state));
   }
 
@@ -105,6 +112,7 @@ export class Safety {
       const message = raftCodec.decode(part);
       const problem = replica.promises.sent(peer, message);
       if (problem !== "") this.violate(`node ${node}, group ${group}: ${problem}`);
+      if (message.kind === MessageKind.timeoutNow) this.handovers += 1;
       if (message.kind !== MessageKind.voteResponse || !message.has(MessageFlag.granted)) return;
       const life = `node ${node}, life ${message.incarnation}`;
       this.onlyOnce(`the vote of ${life}, in term ${message.term} of group ${group}`, peer);

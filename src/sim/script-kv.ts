@@ -1,6 +1,15 @@
 /** Requests and results of the key-value store as the words of a golden trace. */
 import { latin1Decode, latin1Encode } from "../core/bytes.js";
-import { Command, deleteCommand, getCommand, incrementCommand, isWrite, Op, setCommand } from "../kv/command.js";
+import {
+  Command,
+  CommandFlag,
+  deleteCommand,
+  getCommand,
+  incrementCommand,
+  isWrite,
+  Op,
+  setCommand,
+} from "../kv/command.js";
 import { LEVEL_NAMES, Level, levelByName } from "../kv/level.js";
 import { type ReplySink, Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
@@ -10,8 +19,10 @@ import { ScriptError, splitArguments, wholeNumber } from "./script.js";
 const NOBODY: ReplySink = { reply() {} };
 
 /**
- * `set x 1`, `get x`, `delete x y`, `increment x 5`, `advance`; then `level=sequential`, `client=c sequence=2 acknowledged=1`
- * for a request that may be retried, and `minimum=7` for the position that a local read must have seen.
+ * `set x 1`, `get x`, `delete x y`, `increment x 5`, `advance`, `wait 2`; then `level=sequential`, `client=c sequence=2
+ * acknowledged=1` for a request that may be retried, `minimum=7` for the position that a local read must have seen (or
+ * that replicas are waited to hold), `ttlMs=100` for what is set, and `deadlineMs=1500` for the time by which an answer
+ * is due: clocks begin at 1,000.
  */
 export function makeKvRequest(words: readonly string[]): Request {
   const { plain, named } = splitArguments(words);
@@ -19,6 +30,11 @@ export function makeKvRequest(words: readonly string[]): Request {
   if (level === null) throw new ScriptError(`there is no level ${named.get("level")}`);
   const request = new Request(makeCommand(plain), level, NOBODY);
   if (named.has("minimum")) request.minimumPosition = wholeNumber(named.get("minimum"), "minimum");
+  if (named.has("deadlineMs")) request.deadlineMs = wholeNumber(named.get("deadlineMs"), "deadlineMs");
+  if (named.has("ttlMs")) {
+    request.command.flags |= CommandFlag.deadlineRelative;
+    request.command.deadlineMs = wholeNumber(named.get("ttlMs"), "ttlMs", 1);
+  }
   if (named.has("client")) {
     request.id = {
       client: (named.get("client") ?? "").padEnd(16, "."),
@@ -42,8 +58,13 @@ function makeCommand(words: readonly string[]): Command {
       return incrementCommand(key, BigInt(wholeNumber(value === "" ? "1" : value, "the increment")));
     case "advance":
       return new Command(Op.advance);
+    case "wait": {
+      const command = new Command(Op.progress);
+      command.limit = wholeNumber(key, "how many replicas to wait for", 1);
+      return command;
+    }
     default:
-      throw new ScriptError(`a request is set, get, delete, increment or advance, not ${name ?? "nothing"}`);
+      throw new ScriptError(`a request is set, get, delete, increment, advance or wait, not ${name ?? "nothing"}`);
   }
 }
 
@@ -63,6 +84,8 @@ export function printKvCommand(command: Command): string {
       return `delete ${(command.keys ?? [command.key]).join(" ")}`;
     case Op.increment:
       return `increment ${command.key} ${command.integer}`;
+    case Op.progress:
+      return `wait ${command.limit}`;
     default:
       return `${opName(command.op)} ${command.key}`.trim();
   }

@@ -60,6 +60,10 @@ export class ScriptLinks<Message> {
     if (at >= 0) this.messages.splice(at, 1);
   }
 
+  takeAll(): InFlight<Message>[] {
+    return this.messages.splice(0);
+  }
+
   /**
    * The messages of one link that `words` choose: nothing or a number for the oldest so many, `all`, `last`,
    * `#2` for the second oldest alone, `kind=` for those whose printed form begins so.

@@ -1,7 +1,7 @@
 /** Raft in golden traces. */
 import { ByteReader } from "../core/bytes.js";
 import { LogRecord, RecordKind } from "../core/machine.js";
-import { readSectionHeader, readSections } from "../kv/batch.js";
+import { readSectionHeader, readSections, writeBatch } from "../kv/batch.js";
 import { decodeCommand } from "../kv/command-codec.js";
 import type { Request } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
@@ -54,10 +54,14 @@ function raftOptions({ node, members, options }: ScriptNodeSetup, life: number):
   };
 }
 
-/** `terms=1,1,4 [term=4] [vote=2] [incarnation=7]`: the figures of the paper. */
+/**
+ * `terms=1,1,4 [term=4] [vote=2] [incarnation=7]`: the figures of the paper. The entries are empty; `payload=advance`
+ * gives them the bytes of a batch without commands, so that `maxAppendBytes=1` sends them one by one.
+ */
 function raftLog({ named }: Arguments, { node }: ScriptNodeSetup): LogRecord[] {
   const terms = (named.get("terms") ?? "").split(",").filter((word) => word !== "");
-  const entries = terms.map((term, i) => new LogRecord(RecordKind.entry, wholeNumber(term, "a term", 1), i + 1, new Uint8Array(0)));
+  const payload = named.get("payload") === "advance" ? writeBatch(0, []) : new Uint8Array(0);
+  const entries = terms.map((term, i) => new LogRecord(RecordKind.entry, wholeNumber(term, "a term", 1), i + 1, payload));
   const hard = new HardState();
   hard.term = wholeNumber(named.get("term") ?? String(entries.at(-1)?.epoch ?? 0), "term");
   hard.vote = wholeNumber(named.get("vote") ?? "0", "vote");
@@ -114,6 +118,8 @@ function kindFields(message: RaftMessage): string[] {
       return [`question=${round}`];
     case MessageKind.readIndexResponse:
       return [`question=${round}`, `index=${index}`];
+    case MessageKind.progressResponse:
+      return [`durable=${chunks(message.numbers, 3).map(([node, position]) => `${node}:${position}`).join(",")}`];
     case MessageKind.staleIncarnation:
       return [`known=${index}`];
     default:
@@ -121,11 +127,18 @@ function kindFields(message: RaftMessage): string[] {
   }
 }
 
+function chunks(numbers: readonly number[], size: number): number[][] {
+  const out: number[][] = [];
+  for (let at = 0; at < numbers.length; at += size) out.push(numbers.slice(at, at + size));
+  return out;
+}
+
 export function printRaftRecord(record: LogRecord): string {
   if (record.kind === RecordKind.hardState) {
     const hard = HardState.decode(record.payload);
     const known = [...hard.known].map(([node, incarnation]) => `${node}:${incarnation}`).join(",");
-    return `hardState term=${hard.term} vote=${hard.vote} known=${known || "nobody"}${hard.recovering ? " recovering" : ""}`;
+    const life = hard.recovering ? ` recovering life=${hard.incarnation}` : "";
+    return `hardState term=${hard.term} vote=${hard.vote} known=${known || "nobody"}${life}`;
   }
   if (record.kind === RecordKind.reset) return `reset ${record.epoch}/${record.position}`;
   return `entry ${record.epoch}/${record.position}${describePayload(record.payload)}`;

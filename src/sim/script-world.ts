@@ -148,7 +148,12 @@ export class ScriptWorld<Message, Request, Result> implements TraceDriver {
     sender.turn(lines, (machine) => machine.snapshotSent(to, checkpoint.position));
   }
 
+  /** `deliver 1->2 last`; see {@link ScriptLinks.choose}. `drop all` loses everything in flight. */
   private move(name: "deliver" | "drop" | "dup", words: readonly string[], lines: string[]): void {
+    if (name === "drop" && words[0] === "all") {
+      lines.push(...this.links.takeAll().map((item) => `lost ${this.describe(item)}`));
+      return;
+    }
     const [from, to] = parseLink(words[0]);
     for (const item of this.links.choose(from, to, words.slice(1), this.protocol.printMessage)) {
       if (name !== "dup") this.links.take(item);

@@ -6,6 +6,7 @@ import { Level } from "../kv/level.js";
 import type { Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
 import { GamutNode } from "../node/node.js";
+import { soundVerdict } from "../node/log/options.js";
 import { NODE_DEFAULTS, type NodeOptions } from "../node/options.js";
 import type { Ports } from "../node/ports.js";
 import type { BufferedState } from "../node/state/buffered-state.js";
@@ -58,7 +59,10 @@ export class Simulation implements WorldObserver {
 
   run(): Verdict {
     const { world } = this;
-    for (const computer of world.computers) computer.start();
+    for (const computer of world.computers) {
+      computer.parts.disk.callLog = (words) => this.coverage.diskCalled(words);
+      computer.start();
+    }
     this.fleet.begin();
     this.nemesis.begin();
     world.runUntil(this.plan.faultyUs);
@@ -103,6 +107,13 @@ export class Simulation implements WorldObserver {
         createRaft: (options, state) => this.makeRaft(node, options, state),
       },
     );
+  }
+
+  /** What a log's recovery makes of bytes that no sound batch explains. */
+  private judgeBytes(provenDurable: boolean): "damaged" | "tail" {
+    const verdict = (this.canary?.logVerdict ?? soundVerdict)(provenDurable);
+    this.coverage.add(verdict === "tail" ? "log tails cut" : "log damage found");
+    return verdict;
   }
 
   /** Where the default keyspace is led, as the newest term has it. */
@@ -153,7 +164,7 @@ export class Simulation implements WorldObserver {
         batchBytesMax: 6_144,
         reserveBytes: 6_144,
         spaceRetryTicks: 5,
-        ...(this.canary?.logVerdict && { verdict: this.canary.logVerdict }),
+        verdict: (provenDurable) => this.judgeBytes(provenDurable),
       },
       raft: {
         ...NODE_DEFAULTS.raft,
@@ -172,9 +183,9 @@ export class Simulation implements WorldObserver {
   turned(computer: Computer): void {
     this.safety.turned(computer.number);
     const replicas = this.safety.replicasOn(computer.number);
-    if (!this.nemesis.isAmnesiac(computer.number) || !replicas.has(DEFAULT_GROUP)) return;
+    if (!replicas.has(DEFAULT_GROUP)) return;
     for (const { raft } of replicas.values()) if (raft.recovering) return;
-    this.coverage.add("replicas recovered");
+    if (this.nemesis.isAmnesiac(computer.number)) this.coverage.add("memories regained");
     this.nemesis.seenWhole(computer.number);
   }
 

@@ -1,11 +1,12 @@
 // etcd's gRPC over an HTTP/2 connection of our own: one that only counts what comes back, so that the generator's cost
 // stays small beside the server's. Each operation is a stream; a server's answers may come in any order.
+
+import type { Address } from "../address.js";
 import type { Connection, Driver, ReplySink } from "./driver.js";
 import { FAILED, MISS, OK } from "./driver.js";
 import { putBody, RANGE_HIT_BYTES_MIN, type RequestBody, rangeBody } from "./etcd-requests.js";
 import { ReplyHeaders, RequestHeaders } from "./hpack.js";
 import * as h2 from "./http2-frames.js";
-import type { Address } from "../address.js";
 import { openWire, type Wire } from "./wire.js";
 import { GET, type OperationKind, SET, writeKeyNumber } from "./workload.js";
 

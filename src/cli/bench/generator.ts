@@ -2,11 +2,11 @@
 // neither its work nor its garbage is in the process that starts or measures servers.
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { type Address, splitAddress } from "../address.js";
 import { type CpuSample, countCores, sampleCpu } from "./cpu.js";
 import type { Driver } from "./driver.js";
 import { EtcdDriver } from "./etcd.js";
 import { Load, readClockUs } from "./load.js";
-import { type Address, splitAddress } from "../address.js";
 import { type BenchOptions, type BenchOptionsInput, parseBenchOptions } from "./options.js";
 import { Recorder } from "./recorder.js";
 import { type BenchReport, generatorCpu, type ServerCpu, summarize } from "./report.js";

@@ -1,7 +1,8 @@
 // The load loop: keeps every connection as busy as its mode says. All work happens in the callbacks of arriving bytes
 // (and, in an open loop, of one timer); a request in flight costs no promise and no closure.
-import type { Connection, Driver, Outcome, ReplySink } from "./driver.js";
+
 import type { Address } from "../address.js";
+import type { Connection, Driver, Outcome, ReplySink } from "./driver.js";
 import type { Recorder } from "./recorder.js";
 import { Schedule } from "./schedule.js";
 import type { Workload } from "./workload.js";

@@ -1,7 +1,8 @@
 // RESP (Redis serialization protocol, version 2): requests from templates, replies counted but not decoded.
+
+import type { Address } from "../address.js";
 import type { Connection, Driver, Outcome, ReplySink } from "./driver.js";
 import { FAILED, MISS, OK } from "./driver.js";
-import type { Address } from "../address.js";
 import { openWire, type Wire } from "./wire.js";
 import { GET, INCR, keyTemplate, type OperationKind, SET, writeKeyNumber } from "./workload.js";
 

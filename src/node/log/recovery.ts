@@ -158,7 +158,7 @@ class LogRecovery {
   private readSegment(scan: SegmentScan): void {
     const isFirst = this.endScan === null;
     // A log that continues here has nothing of worth behind the end that was found in the segment before.
-    const offset = this.proof === "" ? this.memory.takeBatches(scan, isFirst) : 0;
+    const offset = this.proof === "" ? this.takeBatches(scan, isFirst) : 0;
     if (isFirst || offset > 0) {
       this.endScan = scan;
       this.endOffset = offset;

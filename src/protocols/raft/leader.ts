@@ -362,7 +362,7 @@ export class Leader {
     const { configuration, node } = this.raft;
     const heard = quorumReached(configuration, (voter) => {
       const progress = this.progress.get(voter);
-      return voter === node || (progress !== undefined && progress.active && !progress.recovering) ? 1 : 0;
+      return voter === node || (progress?.active && !progress.recovering) ? 1 : 0;
     });
     for (const progress of this.progress.values()) progress.active = false;
     return heard === 1;
@@ -390,11 +390,26 @@ export class Leader {
     this.raft.outbox.send(this.transferee, this.raft.message(MessageKind.timeoutNow));
   }
 
-  /** Lowest position whose successors must stay in memory for a peer that is being sent a snapshot; Infinity if none. */
-  snapshotFloor(): number {
-    let floor = Number.POSITIVE_INFINITY;
+  // Snapshots
+
+  snapshotFailed(peer: NodeId): void {
+    const progress = this.progress.get(peer);
+    if (progress === undefined) return;
+    progress.becomeProbe(progress.match + 1);
+    progress.paused = true; // the next heartbeat's answer tries again
+  }
+
+  snapshotSent(peer: NodeId, position: number): void {
+    const progress = this.progress.get(peer);
+    progress?.becomeProbe(Math.max(progress.match, position) + 1);
+  }
+
+  /** Lowest position whose successors must stay in memory for a peer that is being sent a snapshot; null if none. */
+  snapshotFloor(): number | null {
+    let floor: number | null = null;
     for (const progress of this.progress.values()) {
-      if (progress.state === ProgressState.snapshot) floor = Math.min(floor, progress.snapshotIndex);
+      if (progress.state !== ProgressState.snapshot) continue;
+      floor = floor === null ? progress.snapshotIndex : Math.min(floor, progress.snapshotIndex);
     }
     return floor;
   }

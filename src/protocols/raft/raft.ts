@@ -3,7 +3,6 @@ import {
   type LogRecord,
   type Machine,
   type MachineDescription,
-  MemoryLost,
   type NodeId,
   RecordKind,
   type ReplicaProgress,
@@ -11,27 +10,24 @@ import {
 } from "../../core/machine.js";
 import { Outbox } from "../../core/outbox.js";
 import type { State } from "../../core/state.js";
-import { isWrite, Op } from "../../kv/command.js";
-import { type ErrorCode, KvError } from "../../kv/errors.js";
-import { Level } from "../../kv/level.js";
+import type { ErrorCode } from "../../kv/errors.js";
 import type { Request } from "../../kv/request.js";
-import { errorResult, type Result } from "../../kv/result.js";
-import { type ApplyObserver, Store } from "../../kv/store.js";
-import { DurabilityWaits } from "./durability-waits.js";
+import type { Result } from "../../kv/result.js";
+import { Store } from "../../kv/store.js";
+import { compactionPoint } from "./compaction.js";
 import { Election } from "./election.js";
 import { Entry, EntryLog } from "./entry-log.js";
+import { Follower } from "./follower.js";
+import { Gateway } from "./gateway.js";
 import { HardState } from "./hard-state.js";
 import { Leader } from "./leader.js";
 import { MessageFlag, MessageKind, RaftMessage, raftCodec } from "./message.js";
 import type { RaftOptions } from "./options.js";
 import { type Configuration, configurationMembers, isVoter } from "./quorum.js";
-import { ReadQueue } from "./read-queue.js";
-import { WriteQueue } from "./write-queue.js";
+import { isRecoveryRound, Recovery } from "./recovery.js";
+import { restore } from "./restore.js";
 
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
-
-/** Numbers of the questions of a recovering replica, apart from those of its reads. */
-const RECOVERY_ROUND_BASE = 2 ** 40;
 
 /** A record handed to the disk whose entry counts as held here once it is durable. */
 interface PendingEntry {
@@ -66,27 +62,14 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   private leader: Leader | null = null;
   private readonly election: Election;
-  private readonly writes: WriteQueue;
-  private readonly reads: ReadQueue;
-  private readonly waits: DurabilityWaits;
-  private readonly observer: ApplyObserver;
+  private readonly gateway: Gateway;
+  private readonly follower = new Follower(this);
+  private readonly recovery = new Recovery(this);
   private readonly members: ReadonlySet<NodeId>;
   private pendingEntries: PendingEntry[] = [];
-  /** Entries up to here are known to agree with the log of this term's leader. */
-  private verifiedIndex = 0;
-  private lastRoundAnswered = 0;
-  private refusal = "";
-  private leaderRefuses = false;
+  /** Why this replica's disk takes no further entries; "" when it does. */
+  refusal = "";
   private leadAllowed = true;
-
-  private recoveryRound = 0;
-  /** Applied and durable up to here, a recovering replica counts again; Infinity until a leader has told. */
-  private recoveryIndex = Number.POSITIVE_INFINITY;
-  private recoveryAge = 0;
-  /** Write sequence of the record that ends the recovery; 0 before. */
-  private recoveredSeq = 0;
-  /** Durable positions that the leader has reported, for WAIT on a follower. */
-  private reportedProgress: ReplicaProgress[] = [];
 
   constructor(
     readonly options: RaftOptions,
@@ -97,16 +80,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.members = new Set(configurationMembers(options.configuration));
     this.store = new Store(state);
     this.election = this.createElection();
-    const answer = (request: Request, result: Result): void => this.outbox.reply(request, result);
-    this.writes = new WriteQueue(options, this, answer);
-    this.reads = new ReadQueue((request) => this.store.read(request.command), answer);
-    this.waits = new DurabilityWaits(answer);
-    this.observer = {
-      wants: (client) => this.writes.wants(client),
-      applied: (client, firstSequence, results) =>
-        this.writes.applied(client, firstSequence, results, this.appliedIndex),
-      changed: () => {},
-    };
+    this.gateway = new Gateway(this);
   }
 
   // Parts that a planted bug replaces in the simulator.
@@ -123,7 +97,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   get recovering(): boolean {
-    return this.hard.recovering || this.recoveredSeq !== 0;
+    return this.recovery.isUnderWay;
   }
 
   get refusesWrites(): boolean {
@@ -137,47 +111,22 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   // Start
 
   start(from: StartState, tail: readonly LogRecord[]): void {
-    this.log.reset(from.position, from.epoch);
-    let known = false;
-    for (const record of tail) {
-      if (record.kind === RecordKind.hardState) {
-        this.hard = HardState.decode(record.payload);
-        known = true;
-      } else if (record.kind === RecordKind.reset) {
-        if (record.position >= this.log.baseIndex) this.log.reset(record.position, record.epoch);
-        else this.log.truncateFrom(this.log.firstIndex);
-      } else this.recoverEntry(record);
-    }
+    const hard = restore(this.log, from, tail);
+    if (hard !== null) this.hard = hard;
     this.commitIndex = this.appliedIndex = this.checkpointIndex = from.position;
     this.outbox.appliedPosition = from.position;
     this.outbox.appliedEpoch = from.epoch;
+    this.outbox.cutThrough = this.hard.compactedIndex;
     this.durableIndex = this.log.lastIndex;
-    if (from.position < this.hard.compactedIndex) {
-      throw new MemoryLost(`the state ends at ${from.position}, the log begins after ${this.hard.compactedIndex}`);
-    }
     if (this.hard.term < from.epoch) {
       // The state became durable before the record of its newest term did.
       this.hard.term = from.epoch;
       this.hard.vote = 0;
     }
-    if (!known) {
-      this.hard.incarnation = from.incarnation;
-      this.hard.recovering = from.recovering;
-      this.persistHardState();
-    }
-  }
-
-  private recoverEntry(record: LogRecord): void {
-    const { position, epoch } = record;
-    if (position <= this.log.baseIndex) {
-      // Rewritten below the checkpoint: what followed the old one is void.
-      return;
-    }
-    if (position <= this.log.lastIndex) this.log.truncateFrom(position);
-    if (position !== this.log.lastIndex + 1) {
-      throw new MemoryLost(`the log goes from entry ${this.log.lastIndex} to ${position}: what is between is lost`);
-    }
-    this.log.append(new Entry(epoch, position, record.payload));
+    if (hard !== null) return;
+    this.hard.incarnation = from.incarnation;
+    this.hard.recovering = from.recovering;
+    this.persistHardState();
   }
 
   // Inputs
@@ -188,35 +137,16 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   tick(): void {
-    const silentWrites = this.writes.tick(this.monotonicMs, this.options.resendTicks, this.whyUnavailable);
-    if (silentWrites) this.writes.resendAll();
-    if (this.reads.tick(this.monotonicMs, this.options.resendTicks, this.whyUnavailable)) this.reads.askAgain();
-    if (this.waits.size > 0) this.tickWaits();
+    this.gateway.tick();
     if (this.leader !== null) this.leader.tick();
     else {
       this.election.tick();
-      if (this.recovering) this.tickRecovery();
+      if (this.recovering) this.recovery.tick();
     }
   }
 
-  private get whyUnavailable(): ErrorCode {
-    return this.recovering ? "recovering" : "unavailable";
-  }
-
   request(request: Request): void {
-    const { op } = request.command;
-    const pending = this.writes.size + this.reads.size + this.waits.size;
-    const { maxPendingRequests, maxPendingBytes } = this.options;
-    if (pending >= maxPendingRequests || this.writes.byteLength >= maxPendingBytes) this.refuse(request, "overloaded");
-    else if (op === Op.progress) this.waits.add(request);
-    else if (isWrite(op)) this.writes.add(request);
-    else if (request.level === Level.linearizable) this.reads.addLinearizable(request);
-    else if (request.level === Level.sequential) this.reads.addAt(request.minimumPosition, request);
-    else this.refuse(request, "level_unsupported");
-  }
-
-  private refuse(request: Request, code: ErrorCode, message?: string): void {
-    this.outbox.reply(request, errorResult(new KvError(code, message)));
+    this.gateway.request(request);
   }
 
   cancel(request: Request): void {
@@ -225,62 +155,14 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   flush(): void {
     this.applyCommitted();
-    this.flushWrites();
-    this.flushReads();
+    this.gateway.flush(this.leader);
     this.leader?.flush();
-    this.reads.runThrough(this.appliedIndex);
-    if (this.recovering) this.maybeRecovered();
-    if (this.waits.size > 0) this.evaluateWaits();
+    this.gateway.reads.runThrough(this.appliedIndex);
+    if (this.recovering) this.recovery.maybeFinish();
+    this.gateway.waits.evaluate();
   }
 
-  private flushWrites(): void {
-    if (!this.writes.hasUnsent) return;
-    if (this.leader !== null) {
-      if (this.refusesWrites || !this.leader.quorumHasRoom)
-        this.writes.refuseQueued("disk_full", this.refusal || undefined);
-      else if (this.leader.uncommittedIsFull) this.writes.refuseQueued("overloaded");
-      for (const section of this.writes.takeUnsent()) this.leader.offerSections(this.node, section.bytes);
-    } else if (this.leaderId !== 0) {
-      if (this.leaderRefuses) this.writes.refuseQueued("disk_full");
-      this.forwardWrites();
-    }
-  }
-
-  private forwardWrites(): void {
-    const sections = this.writes.takeUnsent();
-    let start = 0;
-    while (start < sections.length) {
-      let end = start;
-      let bytes = 0;
-      while (
-        end < sections.length &&
-        (end === start || bytes + sections[end].bytes.length <= this.options.maxAppendBytes)
-      ) {
-        bytes += sections[end].bytes.length;
-        end += 1;
-      }
-      const message = this.message(MessageKind.forward);
-      const payload = new Uint8Array(bytes);
-      let at = 0;
-      for (let i = start; i < end; i += 1) {
-        payload.set(sections[i].bytes, at);
-        at += sections[i].bytes.length;
-      }
-      message.payload = payload;
-      this.outbox.send(this.leaderId, message);
-      start = end;
-    }
-  }
-
-  private flushReads(): void {
-    if (this.leaderId === 0) return;
-    const round = this.reads.nextRound();
-    if (round === 0) return;
-    if (this.leader !== null) this.leader.askReadIndex(this.node, round);
-    else this.askReadIndex(round);
-  }
-
-  private askReadIndex(round: number): void {
+  askReadIndex(round: number): void {
     const message = this.message(MessageKind.readIndex);
     message.round = round;
     this.outbox.send(this.leaderId, message);
@@ -299,7 +181,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
       this.leader?.advanceCommit();
     }
     this.election.stored(seq);
-    if (this.recoveredSeq !== 0 && seq >= this.recoveredSeq) this.recoveredSeq = 0;
+    this.recovery.stored(seq);
   }
 
   diskRefused(reason: string): void {
@@ -309,15 +191,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   checkpointed(position: number): void {
     this.checkpointIndex = position;
-    const floor = this.leader?.snapshotFloor() ?? Number.POSITIVE_INFINITY;
-    const sending = floor < position && this.log.byteLength < this.options.retainedBytesWhileSending;
-    let cut = sending ? Math.max(floor, this.log.baseIndex) : position;
-    let bytes = 0;
-    while (!sending && cut > this.log.baseIndex) {
-      bytes += this.log.at(cut).payload.length + 64;
-      if (bytes > this.options.retainedBytes) break;
-      cut -= 1;
-    }
+    const cut = compactionPoint(this.log, position, this.leader?.snapshotFloor() ?? null, this.options);
     if (cut <= this.log.baseIndex) return;
     this.log.compactThrough(cut);
     this.cutThrough(cut);
@@ -331,15 +205,11 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   snapshotFailed(peer: NodeId): void {
-    const progress = this.leader?.progress.get(peer);
-    if (progress === undefined) return;
-    progress.becomeProbe(progress.match + 1);
-    progress.paused = true; // the next heartbeat's answer tries again
+    this.leader?.snapshotFailed(peer);
   }
 
   snapshotSent(peer: NodeId, position: number): void {
-    const progress = this.leader?.progress.get(peer);
-    if (progress !== undefined) progress.becomeProbe(Math.max(progress.match, position) + 1);
+    this.leader?.snapshotSent(peer, position);
   }
 
   snapshotInstalled(epoch: number, position: number): void {
@@ -358,8 +228,8 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.outbox.appliedPosition = position;
     this.outbox.appliedEpoch = epoch;
     this.cutThrough(position);
-    this.writes.stateReplaced(this.store, position);
-    if (this.leaderId !== 0 && this.leaderId !== this.node) this.acknowledgeAppend(this.leaderId, position, 0);
+    this.gateway.writes.stateReplaced(this.store, position);
+    if (this.leaderId !== 0 && this.leaderId !== this.node) this.follower.acknowledge(this.leaderId, position, 0);
   }
 
   mayLead(allowed: boolean): void {
@@ -371,9 +241,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   abandon(code: ErrorCode): void {
-    this.writes.abandon(code);
-    this.reads.abandon(code);
-    this.waits.abandon(code);
+    this.gateway.abandon(code);
   }
 
   // Messages
@@ -389,10 +257,10 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   receive(peer: NodeId, message: RaftMessage): void {
     if (message.kind === MessageKind.staleIncarnation) {
-      this.onStaleIncarnation(message);
+      this.recovery.onStale(message);
       return;
     }
-    if (!this.members.has(peer) || !this.acceptIncarnation(peer, message)) return;
+    if (!this.members.has(peer) || !this.recovery.accept(peer, message)) return;
     this.leader?.heard(peer, message);
     if (message.kind === MessageKind.preVote) this.election.onPreVote(peer, message);
     else if (message.kind === MessageKind.vote) this.election.onVote(peer, message);
@@ -413,7 +281,8 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
       assert(this.leader === null, "raft: two leaders in one term");
       if (this.leaderId !== peer || this.role !== "follower") this.becomeFollower(message.term, peer);
       this.election.restartTimer();
-      this.leaderRefuses = message.has(MessageFlag.refusing);
+      this.gateway.leaderRefuses = message.has(MessageFlag.refusing);
+      this.recovery.note(message);
     }
     return true;
   }
@@ -421,10 +290,10 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   private dispatch(peer: NodeId, message: RaftMessage): void {
     switch (message.kind) {
       case MessageKind.append:
-        this.onAppend(peer, message);
+        this.follower.onAppend(peer, message);
         break;
       case MessageKind.heartbeat:
-        this.onHeartbeat(peer, message);
+        this.follower.onHeartbeat(peer, message);
         break;
       case MessageKind.appendResponse:
         this.leader?.onAppendResponse(peer, message);
@@ -442,7 +311,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
         this.leader?.offerSections(peer, message.payload);
         break;
       case MessageKind.forwardRefused:
-        if (peer === this.leaderId) this.writes.refused(message.client, message.index);
+        if (peer === this.leaderId) this.gateway.writes.refused(message.client, message.index);
         break;
       case MessageKind.readIndex:
         this.leader?.askReadIndex(peer, message.round);
@@ -454,43 +323,23 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
         if (peer === this.leaderId && this.mayCampaign) this.election.campaign(true);
         break;
       case MessageKind.progressQuery:
-        this.onProgressQuery(peer);
+        if (this.leader !== null) this.gateway.waits.onQuery(peer);
         break;
       case MessageKind.progressResponse:
-        this.onProgressResponse(message);
+        this.gateway.waits.onResponse(message);
         break;
     }
   }
 
-  // Following
-
-  private onAppend(peer: NodeId, message: RaftMessage): void {
-    this.noteIncarnations(message);
-    this.answerRound(peer, message);
-    if (message.index < this.log.baseIndex) {
-      // What is compacted here was committed: the leader has it too.
-      this.acknowledgeAppend(peer, this.commitIndex, message.round);
-      return;
-    }
-    if (this.log.termAt(message.index) !== message.logTerm) {
-      this.refuseAppend(peer, message);
-      return;
-    }
-    if (this.refusesWrites && message.entries.length > 0) return; // no room: the leader tries again
-    for (const entry of message.entries) this.acceptEntry(entry);
-    const last = message.index + message.entries.length;
-    this.verifiedIndex = Math.max(this.verifiedIndex, last);
-    this.commitTo(Math.min(message.commit, this.verifiedIndex));
-    this.acknowledgeAppend(peer, last, message.round);
+  private onReadIndexResponse(message: RaftMessage): void {
+    this.follower.commitThrough(message.index);
+    if (isRecoveryRound(message.round)) this.recovery.indexKnown(message.round, message.index);
+    else this.gateway.reads.indexKnown(message.round, message.index);
   }
 
-  private acceptEntry(entry: Entry): void {
-    if (this.log.termAt(entry.index) === entry.term) return;
-    if (entry.index <= this.log.lastIndex) this.truncateFrom(entry.index);
-    this.appendToLog(entry);
-  }
+  // The log
 
-  private truncateFrom(index: number): void {
+  truncateFrom(index: number): void {
     assert(index > this.commitIndex, "raft: a committed entry must not be replaced");
     this.log.truncateFrom(index);
     this.durableIndex = Math.min(this.durableIndex, index - 1);
@@ -502,57 +351,13 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.pendingEntries = this.pendingEntries.filter((pending) => pending.index < fromIndex);
   }
 
-  private acknowledgeAppend(peer: NodeId, index: number, round: number): void {
-    const response = this.message(MessageKind.appendResponse);
-    response.flags |= MessageFlag.granted;
-    response.index = index;
-    response.round = round;
-    this.outbox.sendHeld(peer, response);
-  }
-
-  private refuseAppend(peer: NodeId, message: RaftMessage): void {
-    const response = this.message(MessageKind.appendResponse);
-    const hint = this.log.lastIndexWithTermAtMost(message.index, message.logTerm);
-    response.index = hint;
-    response.logTerm = Math.max(0, this.log.termAt(hint));
-    response.round = message.round;
-    this.outbox.send(peer, response);
-  }
-
-  private onHeartbeat(peer: NodeId, message: RaftMessage): void {
-    this.noteIncarnations(message);
-    this.commitTo(Math.min(message.commit, this.verifiedIndex));
-    if (message.has(MessageFlag.silent)) return;
-    this.lastRoundAnswered = 0; // a heartbeat is always answered
-    this.answerRound(peer, message);
-  }
-
-  /** Held while it confirms others' new lives: those must be durable here before the round counts. */
-  private answerRound(peer: NodeId, message: RaftMessage): void {
-    if (message.round <= this.lastRoundAnswered) return;
-    this.lastRoundAnswered = message.round;
-    const response = this.message(MessageKind.heartbeatResponse);
-    response.round = message.round;
-    response.index = this.log.lastIndex;
-    if (message.numbers.length > 0) this.outbox.sendHeld(peer, response);
-    else this.outbox.send(peer, response);
-  }
-
-  private onReadIndexResponse(message: RaftMessage): void {
-    this.commitTo(Math.min(message.index, this.verifiedIndex));
-    if (message.round < RECOVERY_ROUND_BASE) this.reads.indexKnown(message.round, message.index);
-    else if (message.round === this.recoveryRound) this.recoveryIndex = message.index;
-  }
-
-  // What the leader part calls
-
   appendEntry(payload: Uint8Array): void {
     const entry = new Entry(this.term, this.log.lastIndex + 1, payload);
     this.uncommittedBytes += payload.length;
     this.appendToLog(entry);
   }
 
-  private appendToLog(entry: Entry): void {
+  appendToLog(entry: Entry): void {
     this.log.append(entry);
     const seq = this.outbox.append(RecordKind.entry, entry.term, entry.index, entry.payload);
     this.pendingEntries.push({ seq, index: entry.index });
@@ -560,7 +365,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   refuseSection(peer: NodeId, client: string, expected: number): void {
     if (peer === this.node) {
-      this.writes.refused(client, expected);
+      this.gateway.writes.refused(client, expected);
       return;
     }
     const message = this.message(MessageKind.forwardRefused);
@@ -571,14 +376,14 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   giveReadIndex(peer: NodeId, round: number, index: number): void {
     if (peer === this.node) {
-      this.reads.indexKnown(round, index);
+      this.gateway.reads.indexKnown(round, index);
       return;
     }
     const message = this.message(MessageKind.readIndexResponse);
     message.round = round;
     message.index = index;
     // A recovering replica counts again on the strength of this: what we know of its new life must be durable first.
-    if (round > RECOVERY_ROUND_BASE) this.outbox.sendHeld(peer, message);
+    if (isRecoveryRound(round)) this.outbox.sendHeld(peer, message);
     else this.outbox.send(peer, message);
   }
 
@@ -598,7 +403,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
       const entry = this.log.at(this.appliedIndex + 1);
       this.appliedIndex = entry.index;
       this.options.onApply?.(entry.index, entry.term, entry.payload);
-      this.store.applyBatch(entry.payload, this.observer);
+      this.store.applyBatch(entry.payload, this.gateway.observer);
       if (this.leader !== null) {
         this.uncommittedBytes -= entry.payload.length;
         this.leader.entryApplied(entry.payload);
@@ -616,8 +421,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
       this.hard.term = term;
       this.hard.vote = 0;
       this.persistHardState();
-      this.verifiedIndex = 0;
-      this.lastRoundAnswered = 0;
+      this.follower.termChanged();
       this.leaderId = 0;
     }
     if (this.role !== "follower") this.election.restartTimer();
@@ -628,11 +432,8 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   private setLeader(leader: NodeId): void {
     if (leader !== 0 && (leader !== this.leaderId || leader === this.node)) {
-      this.writes.resendAll();
-      this.reads.askAgain();
-      this.recoveryIndex = Number.POSITIVE_INFINITY;
-      this.recoveryAge = this.options.resendTicks;
-      this.leaderRefuses = false;
+      this.gateway.leaderChanged();
+      this.recovery.leaderChanged();
     }
     this.leaderId = leader;
   }
@@ -654,8 +455,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.setLeader(0);
     this.hard.term += 1;
     this.hard.vote = this.node;
-    this.verifiedIndex = 0;
-    this.lastRoundAnswered = 0;
+    this.follower.termChanged();
     return this.persistHardState();
   }
 
@@ -677,110 +477,21 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.persistHardState();
   }
 
-  private persistHardState(): number {
+  persistHardState(): number {
     return this.outbox.append(RecordKind.hardState, this.hard.term, 0, this.hard.encode());
   }
 
-  // Incarnations and recovery
+  // What others want to know
 
-  /** Whether the message comes from the newest life of its sender that is known here. */
-  private acceptIncarnation(peer: NodeId, message: RaftMessage): boolean {
-    const known = this.hard.known.get(peer) ?? 0;
-    if (message.incarnation === known) return true;
-    if (message.incarnation < known) {
-      if (message.has(MessageFlag.recovering)) {
-        const stale = this.message(MessageKind.staleIncarnation);
-        stale.index = known;
-        this.outbox.send(peer, stale);
-      }
-      return false;
-    }
-    this.incarnationSeen(peer, message.incarnation);
-    return true;
-  }
-
-  private incarnationSeen(peer: NodeId, incarnation: number): void {
-    const first = !this.hard.known.has(peer);
-    this.hard.known.set(peer, incarnation);
-    this.persistHardState();
-    if (!first) this.leader?.peerReplaced(peer);
-  }
-
-  /** Learns of others' new lives from the leader. */
-  private noteIncarnations(message: RaftMessage): void {
-    for (let i = 0; i + 1 < message.numbers.length; i += 2) {
-      const node = message.numbers[i];
-      if (node === this.node || message.numbers[i + 1] <= (this.hard.known.get(node) ?? 0)) continue;
-      this.incarnationSeen(node, message.numbers[i + 1]);
-    }
+  /** A peer has begun a new life. */
+  peerReplaced(peer: NodeId): void {
+    this.leader?.peerReplaced(peer);
   }
 
   knownIncarnations(): number[] {
     const numbers: number[] = [];
     for (const [node, incarnation] of this.hard.known) numbers.push(node, incarnation);
     return numbers;
-  }
-
-  /** A clock that went back gave this life a lower number than an earlier one. It has promised nothing yet. */
-  private onStaleIncarnation(message: RaftMessage): void {
-    if (!this.hard.recovering || message.index < this.hard.incarnation) return;
-    this.hard.incarnation = message.index + 1;
-    this.persistHardState();
-  }
-
-  private tickRecovery(): void {
-    this.recoveryAge += 1;
-    if (this.leaderId === 0 || this.recoveryIndex !== Number.POSITIVE_INFINITY) return;
-    if (this.recoveryAge < this.options.resendTicks) return;
-    this.recoveryAge = 0;
-    this.recoveryRound = Math.max(this.recoveryRound, RECOVERY_ROUND_BASE) + 1;
-    this.askReadIndex(this.recoveryRound);
-  }
-
-  private maybeRecovered(): void {
-    if (!this.hard.recovering || Math.min(this.appliedIndex, this.durableIndex) < this.recoveryIndex) return;
-    this.hard.recovering = false;
-    this.recoveredSeq = this.persistHardState();
-  }
-
-  // What others want to know
-
-  private tickWaits(): void {
-    if (this.leader === null && this.leaderId !== 0) {
-      this.outbox.send(this.leaderId, this.message(MessageKind.progressQuery));
-    }
-    this.evaluateWaits();
-  }
-
-  private evaluateWaits(): void {
-    const progress = this.leader !== null ? this.progress() : this.reportedProgress;
-    this.waits.evaluate(this.monotonicMs, (position) => {
-      let count = 0;
-      for (const replica of progress) {
-        if (replica.node !== this.leaderId && !replica.recovering && replica.durablePosition >= position) count += 1;
-      }
-      return count;
-    });
-  }
-
-  private onProgressQuery(peer: NodeId): void {
-    if (this.leader === null) return;
-    const response = this.message(MessageKind.progressResponse);
-    const numbers: number[] = [];
-    for (const replica of this.progress()) {
-      numbers.push(replica.node, replica.durablePosition, replica.recovering ? 1 : 0);
-    }
-    response.numbers = numbers;
-    this.outbox.send(peer, response);
-  }
-
-  private onProgressResponse(message: RaftMessage): void {
-    const progress: ReplicaProgress[] = [];
-    for (let i = 0; i + 2 < message.numbers.length; i += 3) {
-      const [node, durablePosition, recovering] = message.numbers.slice(i, i + 3);
-      progress.push({ node, durablePosition, recovering: recovering === 1 });
-    }
-    this.reportedProgress = progress;
   }
 
   progress(): ReplicaProgress[] {

@@ -27,6 +27,7 @@ const FUTURE_MS = ["4000000000000", "4000000001500", "1", "-1"];
 class Generator {
   private readonly random;
   private inTransaction = false;
+  private watching = false;
   private drawn = 0;
 
   constructor(seed: number) {
@@ -75,14 +76,23 @@ class Generator {
     return options;
   }
 
-  /** What is refused between MULTI and EXEC here, and not there, is left out. */
+  /** Without what differs on purpose; docs/resp.md tells each. */
   command(): string[] {
     for (;;) {
       const command = this.anyCommand();
-      if (command[0] === "MULTI") this.inTransaction = true;
-      if (command[0] === "EXEC" || command[0] === "DISCARD") this.inTransaction = false;
-      if (!this.inTransaction || !["WAIT", "SELECT"].includes(command[0])) return command;
+      if (this.differs(command[0])) continue;
+      const ends = command[0] === "EXEC" || command[0] === "DISCARD";
+      if (this.inTransaction ? ends : command[0] === "UNWATCH") this.watching = false;
+      if (command[0] === "WATCH" && !this.inTransaction) this.watching = true;
+      if (command[0] === "MULTI" || ends) this.inTransaction = !ends;
+      return command;
     }
+  }
+
+  private differs(name: string): boolean {
+    if (this.inTransaction) return ["WAIT", "SELECT"].includes(name);
+    // A watched key that comes and goes is unchanged to us.
+    return this.watching && /^(DEL|UNLINK|FLUSH.*|P?EXPIRE.*)$/.test(name);
   }
 
   private anyCommand(): string[] {

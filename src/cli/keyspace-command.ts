@@ -1,0 +1,75 @@
+/** `gamut keyspace create | list | drop`. */
+import Table from "cli-table3";
+import { Command } from "commander";
+import { withExamples } from "./data-commands.js";
+import { writeLine } from "./output.js";
+import { type Reply, textOf } from "./reply-reader.js";
+import { type AddressFlags, addAddressFlags, levelOption, type SessionFlags, withClient } from "./session-flags.js";
+
+export function keyspaceCommand(): Command {
+  const command = new Command("keyspace").description("make, list and drop keyspaces");
+  const create = new Command("create")
+    .description("make a keyspace")
+    .argument("<name>", "1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit")
+    .addOption(levelOption("the level of requests that ask for none (default: linearizable)"))
+    .action((name: string, flags: AddressFlags & { level?: string }) => createKeyspace(name, flags));
+  const list = new Command("list")
+    .description("list the keyspaces, as the node asked knows them")
+    .action(listKeyspaces);
+  const drop = new Command("drop")
+    .description("drop a keyspace and all that is in it; there is no way back")
+    .argument("<name>")
+    .action((name: string, flags: AddressFlags) => dropKeyspace(name, flags));
+  command.addCommand(withExamples(addAddressFlags(create), ["gamut keyspace create sessions --level sequential"]));
+  command.addCommand(withExamples(addAddressFlags(list), ["gamut keyspace list", "gamut keyspace list --json"]));
+  command.addCommand(withExamples(addAddressFlags(drop), ["gamut keyspace drop sessions"]));
+  return command;
+}
+
+/** These ask about keyspaces, not in one. */
+function plain(flags: AddressFlags): SessionFlags {
+  const { address, timeout, json } = flags;
+  return { address, timeout, json, printToken: false, explain: false };
+}
+
+function createKeyspace(name: string, flags: AddressFlags & { level?: string }): Promise<void> {
+  return withClient(plain(flags), "writes", async (client) => {
+    const level = flags.level === undefined ? [] : ["LEVEL", flags.level];
+    await client.demand(["GAMUT", "KEYSPACE", "CREATE", name, ...level]);
+    if (!flags.json) await writeLine(`keyspace ${name} is made; use it with --keyspace ${name}`);
+    return { keyspace: name, created: true };
+  });
+}
+
+function dropKeyspace(name: string, flags: AddressFlags): Promise<void> {
+  return withClient(plain(flags), "writes", async (client) => {
+    await client.demand(["GAMUT", "KEYSPACE", "DROP", name]);
+    if (!flags.json) await writeLine(`keyspace ${name} is dropped`);
+    return { keyspace: name, dropped: true };
+  });
+}
+
+function listKeyspaces(flags: AddressFlags): Promise<void> {
+  return withClient(plain(flags), "reads", async (client) => {
+    const rows = (await client.demand(["GAMUT", "KEYSPACE", "LIST"])) as Map<string, Reply>[];
+    const keyspaces = rows.map((row) => ({
+      name: textOf(row.get("name")),
+      protocol: textOf(row.get("protocol")),
+      level: textOf(row.get("level")),
+      leader: row.get("leader") as number,
+      replicas: row.get("replicas") as number[],
+    }));
+    if (flags.json) await writeLine(JSON.stringify(keyspaces));
+    else {
+      const table = new Table({
+        head: ["name", "protocol", "level", "leader", "replicas"],
+        style: { head: [], border: [] },
+      });
+      for (const { name, protocol, level, leader, replicas } of keyspaces) {
+        table.push([name, protocol, level, leader === 0 ? "none" : `node ${leader}`, replicas.join(", ")]);
+      }
+      await writeLine(table.toString());
+    }
+    return null;
+  });
+}
