@@ -16,9 +16,9 @@ export function utf8Text(bytes: Uint8Array): string | null {
 export function printable(bytes: Uint8Array): string {
   const text = utf8Text(bytes);
   if (text === null) {
-    const escape = (byte: number): string =>
+    const shown = (byte: number): string =>
       byte >= 0x20 && byte < 0x7f && byte !== 0x5c ? String.fromCharCode(byte) : `\\x${hex(byte)}`;
-    return Array.from(bytes, escape).join("");
+    return Array.from(bytes, shown).join("");
   }
   return text.replace(/[^\P{Cc}\t\n]/gu, (char) => `\\x${hex(char.charCodeAt(0))}`);
 }

@@ -47,6 +47,7 @@ export class Computer implements NetworkEndpoint {
   life = 0;
   private turn: Scheduled | null = null;
   private pausedUntilUs = 0;
+  private stalledUntilUs = 0;
   private mailbox: (() => void)[] = [];
 
   constructor(
@@ -170,6 +171,15 @@ export class Computer implements NetworkEndpoint {
   /** The process is not given the processor. */
   pause(forUs: number): void {
     this.pausedUntilUs = Math.max(this.pausedUntilUs, this.scheduler.nowUs + forUs);
+  }
+
+  /** Calls of its disk that are made from now on are not answered before the time is over; 0 ends it. */
+  stallDisk(forUs: number): void {
+    this.stalledUntilUs = this.scheduler.nowUs + forUs;
+  }
+
+  get diskStallUs(): number {
+    return Math.max(0, this.stalledUntilUs - this.scheduler.nowUs);
   }
 
   resume(): void {

@@ -18,6 +18,8 @@ export class Nemesis {
   readonly done = new Map<string, number>();
   /** Nodes whose disk has failed or had no room: a process may give up over that. */
   private readonly spoiled = new Set<NodeId>();
+  /** Wipes that are to be followed by the leader's death. */
+  private readonly ambushes = new Map<NodeId, Fault>();
   private storms = 0;
   isOver = false;
 
@@ -34,6 +36,14 @@ export class Nemesis {
         if (!this.isOver && this.strike(fault)) this.done.set(fault.kind, (this.done.get(fault.kind) ?? 0) + 1);
       });
     }
+  }
+
+  /** A node whose memory was taken is back and asks the others for what they know. */
+  seenRecovering(node: NodeId): void {
+    const fault = this.ambushes.get(node);
+    if (fault === undefined || this.isOver) return;
+    this.ambushes.delete(node);
+    this.leaderDown({ ...fault, forUs: fault.amount * 1_000 });
   }
 
   /** A node that runs and is not recovering has its memory. */
@@ -59,6 +69,7 @@ export class Nemesis {
     world.network.options = { ...world.network.options, lossPerMille: 0, duplicatePerMille: 0, slowPerMille: 0 };
     for (const computer of world.computers) {
       computer.resume();
+      computer.stallDisk(0);
       this.setFull(computer, false);
       computer.parts.disk.clearFailures();
       computer.start();
@@ -85,7 +96,9 @@ export class Nemesis {
         this.startLater(computer!, fault.forUs + 500_000);
         return true;
       case "wipe":
-        return this.takeMemory(computer!, fault, (it) => this.wipe(it));
+        if (!this.takeMemory(computer!, fault, (it) => this.wipe(it))) return false;
+        if (fault.amount > 0) this.ambushes.set(computer!.number, fault);
+        return true;
       case "flip":
         return this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
       case "writeError":
@@ -98,6 +111,8 @@ export class Nemesis {
         this.setFull(computer!, true);
         world.scheduler.after(fault.forUs, () => this.setFull(computer!, false));
         return true;
+      case "stall":
+        return this.stall(fault);
       case "pause":
         computer!.pause(fault.forUs);
         return computer!.node !== null;
@@ -125,6 +140,17 @@ export class Nemesis {
   private leaderDown(fault: Fault): boolean {
     const computer = this.leader();
     return computer !== null && this.down(computer, fault.forUs, (it) => it.kill());
+  }
+
+  private stall(fault: Fault): boolean {
+    const computer = this.leader();
+    if (computer === null) return false;
+    computer.stallDisk(fault.forUs);
+    const { number } = computer;
+    const others = this.world.computers.map((it) => it.number).filter((it) => it !== number);
+    const forUs = Math.floor((fault.forUs * fault.amount) / 1_000);
+    this.cut({ kind: "cut", atUs: fault.atUs, forUs, nodes: [number, ...others], amount: 1 });
+    return true;
   }
 
   private startLater(computer: Computer, forUs: number): void {

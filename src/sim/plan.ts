@@ -14,7 +14,10 @@ export const FAULT_KINDS = [
   "leader",
   /** A clean stop of `nodes[0]`, and a start after `forUs`. */
   "stop",
-  /** `nodes[0]` is killed and its folder emptied: it comes back after `forUs` as one that has lost its memory. */
+  /**
+   * `nodes[0]` is killed and its folder emptied: it comes back after `forUs` as one that has lost its memory. If `amount`
+   * is not 0, the leader is killed for so many ms when it is back: then the others may want its vote.
+   */
   "wipe",
   /** `nodes[0]` is killed, `amount` bits of its files are flipped, and it comes back after `forUs`. */
   "flip",
@@ -22,6 +25,11 @@ export const FAULT_KINDS = [
   "writeError",
   /** The disk of `nodes[0]` has no room for `forUs`. */
   "full",
+  /**
+   * The disk of whoever leads the default keyspace answers nothing for `forUs`; for `amount` thousandths of that time
+   * nobody can talk with it either.
+   */
+  "stall",
   /** The process of `nodes[0]` is not given the processor for `forUs`. */
   "pause",
   /** The first `amount` of `nodes` cannot talk with the rest, for `forUs`. */
@@ -158,13 +166,7 @@ function planFaults(random: Random, nodes: number, faultyUs: number): Fault[] {
   const count = kinds.length === 0 ? 0 : between(random, 1, 12);
   const faults: Fault[] = [];
   for (let i = 0; i < count; i += 1) {
-    const fault = planFault(random, random.pick(kinds), nodes, between(random, 200_000, faultyUs));
-    faults.push(fault);
-    // A node that comes back without its memory is most dangerous while the others need its vote.
-    if (fault.kind === "wipe" && perMille(random, 700)) {
-      const atUs = fault.atUs + fault.forUs + between(random, 50_000, 600_000);
-      faults.push({ kind: "leader", atUs, forUs: between(random, 100_000, 2_000_000), nodes: [], amount: 0 });
-    }
+    faults.push(planFault(random, random.pick(kinds), nodes, between(random, 200_000, faultyUs)));
   }
   return faults.sort((a, b) => a.atUs - b.atUs);
 }
@@ -180,12 +182,16 @@ function planFault(random: Random, kind: FaultKind, count: number, atUs: number)
       return { kind, atUs, forUs, nodes: order, amount: between(random, 1, Math.max(1, count - 1)) };
     case "clog":
       return { kind, atUs, forUs, nodes: [order[0], order[count - 1]], amount: 0 };
+    case "stall":
+      return { kind, atUs, forUs: between(random, 400_000, 2_500_000), nodes: [], amount: between(random, 300, 950) };
     case "leader":
       return { kind, atUs, forUs, nodes: [], amount: 0 };
     case "storm":
       return { kind, atUs, forUs, nodes: [], amount: between(random, 50, 400) };
     case "clock":
       return { kind, atUs, forUs: 0, nodes: [order[0]], amount: between(random, -5_000, 5_000) };
+    case "wipe":
+      return { kind, atUs, forUs, nodes: [order[0]], amount: perMille(random, 700) ? between(random, 300, 2_000) : 0 };
     case "flip":
       return { kind, atUs, forUs, nodes: [order[0]], amount: between(random, 1, 4) };
     default:

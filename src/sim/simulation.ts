@@ -184,7 +184,11 @@ export class Simulation implements WorldObserver {
     this.safety.turned(computer.number);
     const replicas = this.safety.replicasOn(computer.number);
     if (!replicas.has(DEFAULT_GROUP)) return;
-    for (const { raft } of replicas.values()) if (raft.recovering) return;
+    for (const { raft } of replicas.values()) {
+      if (!raft.recovering) continue;
+      this.nemesis.seenRecovering(computer.number);
+      return;
+    }
     if (this.nemesis.isAmnesiac(computer.number)) this.coverage.add("memories regained");
     this.nemesis.seenWhole(computer.number);
   }

@@ -25,6 +25,7 @@ const MUST_BE_REACHED = [
   "fault mute",
   "fault pause",
   "fault power",
+  "fault stall",
   "fault stop",
   "fault storm",
   "fault wipe",

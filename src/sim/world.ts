@@ -49,7 +49,11 @@ export class World {
   private build(number: NodeId, random: Random): Computer {
     const { skewMs, driftPpm } = this.plan.clocks[number - 1];
     // What a completion throws ends the process that it was for.
-    const timer = { after: (delayUs: number, run: () => void) => this.scheduler.after(delayUs, () => computer.guard(run)) };
+    const timer = {
+      after: (delayUs: number, run: () => void): void => {
+        this.scheduler.after(computer.diskStallUs + delayUs, () => computer.guard(run));
+      },
+    };
     const parts = {
       clock: new SimClock(this.scheduler, skewMs, driftPpm, () => computer.wake()),
       disk: new SimDisk(timer, random.fork("disk"), DISK),

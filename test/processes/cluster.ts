@@ -87,7 +87,9 @@ export class Cluster {
       if (leader === 0 || statuses.some((each) => each === null || each.leader !== leader || each.recovering)) {
         return null;
       }
-      return this.member(leader);
+      return running.some((member, i) => member.node === leader && statuses[i]?.role === "leader")
+        ? this.member(leader)
+        : null;
     });
   }
 

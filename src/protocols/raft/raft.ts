@@ -20,6 +20,7 @@ import { Entry, EntryLog } from "./entry-log.js";
 import { Follower } from "./follower.js";
 import { Gateway } from "./gateway.js";
 import { HardState } from "./hard-state.js";
+import { Inbox } from "./inbox.js";
 import { Leader } from "./leader.js";
 import { MessageFlag, MessageKind, RaftMessage, raftCodec } from "./message.js";
 import type { RaftOptions } from "./options.js";
@@ -60,11 +61,12 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   monotonicMs = 0;
   wallMs = 0;
 
-  private leader: Leader | null = null;
-  private readonly election: Election;
-  private readonly gateway: Gateway;
-  private readonly follower = new Follower(this);
-  private readonly recovery = new Recovery(this);
+  leader: Leader | null = null;
+  readonly election: Election;
+  readonly gateway: Gateway;
+  readonly follower = new Follower(this);
+  readonly recovery = new Recovery(this);
+  private readonly inbox = new Inbox(this);
   private readonly members: ReadonlySet<NodeId>;
   private pendingEntries: PendingEntry[] = [];
   /** Why this replica's disk takes no further entries; "" when it does. */
@@ -256,85 +258,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   receive(peer: NodeId, message: RaftMessage): void {
-    if (message.kind === MessageKind.staleIncarnation) {
-      this.recovery.onStale(message);
-      return;
-    }
-    if (!this.members.has(peer) || !this.recovery.accept(peer, message)) return;
-    this.leader?.heard(peer, message);
-    if (message.kind === MessageKind.preVote) this.election.onPreVote(peer, message);
-    else if (message.kind === MessageKind.vote) this.election.onVote(peer, message);
-    else if (message.kind === MessageKind.preVoteResponse && message.has(MessageFlag.granted)) {
-      this.election.onPreVoteResponse(peer, message);
-    } else if (this.acceptTerm(peer, message)) this.dispatch(peer, message);
-  }
-
-  private acceptTerm(peer: NodeId, message: RaftMessage): boolean {
-    const fromLeader = message.kind === MessageKind.append || message.kind === MessageKind.heartbeat;
-    if (message.term < this.term) {
-      // Tell a deposed leader of the newer term, so that it steps down.
-      if (fromLeader) this.outbox.send(peer, this.message(MessageKind.appendResponse));
-      return message.kind === MessageKind.forward || message.kind === MessageKind.readIndex;
-    }
-    if (message.term > this.term) this.becomeFollower(message.term, fromLeader ? peer : 0);
-    if (fromLeader) {
-      assert(this.leader === null, "raft: two leaders in one term");
-      if (this.leaderId !== peer || this.role !== "follower") this.becomeFollower(message.term, peer);
-      this.election.restartTimer();
-      this.gateway.leaderRefuses = message.has(MessageFlag.refusing);
-      this.recovery.note(message);
-    }
-    return true;
-  }
-
-  private dispatch(peer: NodeId, message: RaftMessage): void {
-    switch (message.kind) {
-      case MessageKind.append:
-        this.follower.onAppend(peer, message);
-        break;
-      case MessageKind.heartbeat:
-        this.follower.onHeartbeat(peer, message);
-        break;
-      case MessageKind.appendResponse:
-        this.leader?.onAppendResponse(peer, message);
-        break;
-      case MessageKind.heartbeatResponse:
-        this.leader?.onHeartbeatResponse(peer, message);
-        break;
-      case MessageKind.preVoteResponse:
-        this.election.onPreVoteResponse(peer, message);
-        break;
-      case MessageKind.voteResponse:
-        this.election.onVoteResponse(peer, message);
-        break;
-      case MessageKind.forward:
-        this.leader?.offerSections(peer, message.payload);
-        break;
-      case MessageKind.forwardRefused:
-        if (peer === this.leaderId) this.gateway.writes.refused(message.client, message.index);
-        break;
-      case MessageKind.readIndex:
-        this.leader?.askReadIndex(peer, message.round);
-        break;
-      case MessageKind.readIndexResponse:
-        this.onReadIndexResponse(message);
-        break;
-      case MessageKind.timeoutNow:
-        if (peer === this.leaderId && this.mayCampaign) this.election.campaign(true);
-        break;
-      case MessageKind.progressQuery:
-        if (this.leader !== null) this.gateway.waits.onQuery(peer);
-        break;
-      case MessageKind.progressResponse:
-        this.gateway.waits.onResponse(message);
-        break;
-    }
-  }
-
-  private onReadIndexResponse(message: RaftMessage): void {
-    this.follower.commitThrough(message.index);
-    if (isRecoveryRound(message.round)) this.recovery.indexKnown(message.round, message.index);
-    else this.gateway.reads.indexKnown(message.round, message.index);
+    if (this.members.has(peer)) this.inbox.receive(peer, message);
   }
 
   // The log
