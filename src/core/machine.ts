@@ -93,9 +93,9 @@ export interface Machine<Message, Request, Result> {
   /** One unit of protocol time. At most once a turn and after the receives: a process that wakes reads its mail first. */
   tick(): void;
   receive(peer: NodeId, message: Message): void;
-  /** Takes the request over: it is answered through the outbox exactly once, unless it is cancelled. */
+  /** Takes the request over: it is answered through the outbox exactly once. */
   request(request: Request): void;
-  /** Nobody waits for the answer any more. The request may still take effect. */
+  /** Nobody waits for the answer any more. The request may still take effect, and is answered all the same. */
   cancel(request: Request): void;
   /** End of the turn's inputs: batches that collected during the turn go to the outbox. */
   flush(): void;

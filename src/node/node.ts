@@ -1,40 +1,33 @@
-import {
-  CATALOG_GROUP,
-  type Catalog,
-  CLUSTER_VERSION,
-  type KeyspaceEntry,
-  type MemberEntry,
-} from "../cluster/catalog.js";
+import { CATALOG_GROUP, type Catalog, CLUSTER_VERSION, type MemberEntry } from "../cluster/catalog.js";
 import { assert } from "../core/assert.js";
-import { CodecError, latin1Decode } from "../core/bytes.js";
+import { CodecError } from "../core/bytes.js";
 import { type GroupId, type Incarnation, MemoryLost, type NodeId } from "../core/machine.js";
-import type { Backend, BackendStatus, KeyspaceStatus, Principal, Session } from "../kv/backend.js";
+import type { Backend, BackendStatus, Principal, Session } from "../kv/backend.js";
 import { type Command, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
-import { findGrant } from "../kv/grants.js";
-import { LEVEL_NAMES, Level } from "../kv/level.js";
-import { errorResult, type Result } from "../kv/result.js";
+import { Level } from "../kv/level.js";
 import { decodeToken, encodeToken, Token } from "../kv/token.js";
 import type { RaftOptions } from "../protocols/raft/options.js";
 import type { Configuration } from "../protocols/raft/quorum.js";
-import { Raft } from "../protocols/raft/raft.js";
-import { type AdminDone, CatalogKeeper, type KeeperHost, unknownKeyspace } from "./catalog-keeper.js";
+import type { Raft } from "../protocols/raft/raft.js";
+import { type AdminDone, CatalogKeeper, type KeeperHost } from "./catalog-keeper.js";
 import type { NodeContext } from "./context.js";
 import { answerFormingQuestion, Forming } from "./forming.js";
-import { FrameWriter, PartKind, readFrame } from "./frame.js";
-import { Group } from "./group.js";
+import { type FrameWriter, PartKind, readFrame } from "./frame.js";
+import type { Group } from "./group.js";
+import { type GroupsHost, HostedGroups } from "./hosted-groups.js";
 import { IDENTITY_FILE, type Identity } from "./identity.js";
 import { Log, type LogListener } from "./log/log.js";
-import type { RecoveredGroup } from "./log/outcome.js";
 import { type NodeOptions, VOTERS_MAX } from "./options.js";
-import type { DiskError, GroupStore, NetListener, Ports } from "./ports.js";
+import { Peers } from "./peers.js";
+import type { DiskError, NetListener, Ports } from "./ports.js";
+import { Router, type RouterHost } from "./router.js";
 import { type NodeRequest, NodeSession } from "./session.js";
 import { type Found, StartUp } from "./start-up.js";
 import type { BufferedState } from "./state/buffered-state.js";
 import { StateDamaged } from "./state/state-damaged.js";
+import { nodeStatus } from "./status.js";
 
-/** Frames are sent early when they grow past this. */
-const FRAME_BYTES_MAX = 4 * 1024 * 1024;
 const STOP_TICKS = 100;
 
 /** What the node tells the world around it. */
@@ -55,15 +48,12 @@ export interface NodeHooks {
   readonly verifyStates?: boolean;
 }
 
-/** Requests of a keyspace whose group is not running here yet. */
-type Waiting = Map<string, NodeRequest[]>;
-
 /**
  * One member of a cluster: groups with their machines, one log, one way to the peers. Pure: it sees the world through
  * its ports, and the same seeds and inputs make the same outputs. The world calls {@link turn} whenever it was woken,
  * and at least once a tick.
  */
-export class GamutNode implements Backend, NetListener, LogListener, NodeContext, KeeperHost {
+export class GamutNode implements Backend, NetListener, LogListener, NodeContext, KeeperHost, RouterHost, GroupsHost {
   log!: Log;
   answered = false;
   nowMs = 0;
@@ -71,21 +61,14 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   readonly learners: readonly NodeId[];
 
   private identity!: Identity;
-  private stores = new Map<GroupId, GroupStore>();
-  private recovered = new Map<GroupId, RecoveredGroup>();
-  private readonly groups = new Map<GroupId, Group>();
-  private readonly opening = new Set<GroupId>();
-  private waiting: Waiting = new Map();
-  private refused: { request: NodeRequest; result: Result }[] = [];
+  private readonly groups: HostedGroups;
   private forming: Forming | null = null;
-  private readonly keeper: CatalogKeeper;
-  private readonly frames = new Map<NodeId, FrameWriter>();
-  private readonly connected = new Set<NodeId>();
+  readonly keeper: CatalogKeeper;
+  private readonly peers: Peers;
+  private readonly router = new Router(this);
   private readonly turnListeners: (() => void)[] = [];
   private lastTickMs = Number.NEGATIVE_INFINITY;
   private snapshotIds = 0;
-  private diskRefusal = "";
-  private leadAllowed = true;
   private state: "new" | "starting" | "running" | "stopping" | "stopped" = "new";
   private stopDone: (() => void) | null = null;
   private stopTicks = 0;
@@ -100,6 +83,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     assert(members.includes(options.node), "node: the members do not include this node");
     this.voters = members.slice(0, VOTERS_MAX);
     this.learners = members.slice(VOTERS_MAX);
+    this.peers = new Peers(ports.net);
+    this.groups = new HostedGroups(this, ports, hooks);
     this.keeper = new CatalogKeeper(this, () => new NodeSession(this, "", true));
   }
 
@@ -134,14 +119,13 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   private found(found: Found): void {
     this.identity = found.identity;
     this.log = found.log;
-    this.stores = found.stores;
-    this.recovered = found.groups;
+    this.groups.found(found);
     if (found.rebuilt !== "") {
       this.events.notice(`${found.rebuilt}. The old data are set aside; this replica is rebuilt from its peers`);
     }
     this.events.identityChanged(this.identity);
     this.state = "running";
-    if (this.identity.formed) this.openGroup(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering);
+    if (this.identity.formed) this.groups.open(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering);
     else this.form();
     this.wake();
   }
@@ -159,7 +143,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
         );
       }
       this.saveIdentity(this.identity.with({ formed: true, recovering: outcome === "recovering", founders }), () =>
-        this.openGroup(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering),
+        this.groups.open(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering),
       );
     });
   }
@@ -186,20 +170,15 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     }
     this.state = "stopping";
     this.stopDone = done;
-    for (const group of this.groups.values()) {
-      group.askCheckpoint();
-      group.machine.mayLead(false);
-      group.machine.stepAside();
-    }
+    this.groups.windDown();
     this.wake();
   }
 
   private continueStop(): void {
     this.stopTicks += 1;
-    const groups = [...this.groups.values()];
     // Nobody is there to take over: no use in waiting.
-    const leads = this.connected.size > 0 && groups.some((group) => group.machine.describe().role === "leader");
-    if ((leads || groups.some((group) => group.isBusy)) && this.stopTicks < STOP_TICKS) return;
+    const mustWait = (this.peers.connectedCount > 0 && this.groups.leads) || this.groups.isBusy;
+    if (mustWait && this.stopTicks < STOP_TICKS) return;
     this.state = "stopped";
     this.stopDone?.();
   }
@@ -222,61 +201,6 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   private get catalogConfiguration(): Configuration {
     return { voters: this.voters, learners: this.learners, outgoing: [] };
-  }
-
-  private openGroup(id: GroupId, configuration: Configuration, recovering: boolean): void {
-    if (this.groups.has(id) || this.opening.has(id)) return;
-    this.opening.add(id);
-    const store = this.stores.get(id);
-    if (store !== undefined) this.startGroup(id, store, configuration, recovering);
-    else {
-      this.ports.store.open(id, (error, opened) => {
-        if (this.state === "stopped") return;
-        if (error !== null || opened === null)
-          this.fatal(`the state of group ${id} cannot be opened: ${error?.message}`);
-        else this.startGroup(id, opened, configuration, recovering);
-        this.wake();
-      });
-    }
-  }
-
-  private startGroup(id: GroupId, store: GroupStore, configuration: Configuration, recovering: boolean): void {
-    this.opening.delete(id);
-    const group = new Group(id, this, store, (_id, state) => this.createRaft(id, state, configuration)) as Group;
-    const recovered = this.recovered.get(id);
-    this.recovered.delete(id);
-    this.stores.delete(id);
-    const tail = recovered === undefined ? [] : [...recovered.records];
-    if (recovered?.hardState) tail.push(recovered.hardState);
-    this.groups.set(id, group);
-    group.machine.mayLead(this.leadAllowed && this.state === "running");
-    group.machine.diskRefused(this.diskRefusal);
-    this.guard(() => group.start({ incarnation: this.identity.incarnation, recovering }, tail));
-    for (const keyspace of this.keeper.catalog.keyspaces.values()) {
-      if (keyspace.group !== id) continue;
-      for (const request of this.waiting.get(keyspace.name) ?? []) this.route(request);
-      this.waiting.delete(keyspace.name);
-    }
-  }
-
-  private createRaft(id: GroupId, state: BufferedState, configuration: Configuration): Raft {
-    const { onApply, createRaft } = this.hooks;
-    const options: RaftOptions = {
-      ...this.options.raft,
-      node: this.nodeId,
-      configuration,
-      seed: this.ports.entropy.u48(),
-      newClientId: () => this.newClientId(),
-      ...(onApply && { onApply: (index, term, payload) => onApply(id, index, term, payload) }),
-    };
-    return createRaft === undefined ? new Raft(options, state) : createRaft(options, state);
-  }
-
-  /** 128 bits as 16 latin1 chars. */
-  private newClientId(): string {
-    const bytes = new Uint8Array(16);
-    for (let i = 0; i < 16; i += 1) bytes[i] = this.ports.entropy.u48() & 0xff;
-    return latin1Decode(bytes);
   }
 
   // The catalog (KeeperHost)
@@ -310,40 +234,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     if (id !== "" && id !== this.identity.clusterId) {
       this.saveIdentity(this.identity.with({ clusterId: id }), () => {});
     }
-    const wanted = new Set<GroupId>([CATALOG_GROUP]);
-    for (const keyspace of catalog.keyspaces.values()) {
-      wanted.add(keyspace.group);
-      const { voters, learners } = keyspace;
-      this.openGroup(keyspace.group, { voters, learners, outgoing: [] }, this.standsInFor(keyspace));
-    }
-    for (const [group, running] of this.groups) if (!wanted.has(group)) this.dropGroup(group, running);
-    this.forgetDropped(catalog, wanted);
-  }
-
-  /**
-   * Groups in the log that were dropped while this node was down. What the view does not know yet (it may be older than
-   * the log) is kept: only a group that was made before it, and is not in it, is gone.
-   */
-  private forgetDropped(catalog: Catalog, wanted: ReadonlySet<GroupId>): void {
-    for (const id of [...this.recovered.keys(), ...this.stores.keys()]) {
-      if (wanted.has(id) || id >= catalog.nextGroup) continue;
-      this.recovered.delete(id);
-      this.log.forget(id);
-      this.stores.get(id)?.drop(() => {});
-      this.stores.delete(id);
-    }
-  }
-
-  /** Whether the replica that this keyspace was made with is gone, and this node a later life of it. */
-  private standsInFor(keyspace: KeyspaceEntry): boolean {
-    const then = keyspace.incarnations.find(([node]) => node === this.nodeId);
-    return then === undefined || then[1] !== this.identity.incarnation;
-  }
-
-  private dropGroup(id: GroupId, group: Group): void {
-    this.groups.delete(id);
-    group.drop();
-    this.log.forget(id);
+    this.groups.follow(catalog);
   }
 
   createKeyspace(name: string, defaultLevel: Level, done: AdminDone): void {
@@ -374,67 +265,26 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   /** Gives the request to its group, or to the reason why that cannot be. It is answered from a later turn. */
   route(request: NodeRequest): void {
     this.wake();
-    if (this.state !== "running") {
-      this.refuse(request, errorResult(new KvError("stopping")));
-      return;
-    }
-    const group = this.groupFor(request);
-    if (group === undefined) this.waitForGroup(request);
-    else {
-      const grant = findGrant("raft", {}, request.level);
-      if (grant instanceof KvError) this.refuse(request, errorResult(grant));
-      else group.enqueue(request);
-    }
+    this.router.route(request);
   }
 
-  private groupFor(request: NodeRequest): Group | undefined {
-    if (request.session.isCatalog) return this.groups.get(CATALOG_GROUP);
-    const keyspace = this.keeper.catalog.keyspaces.get(request.keyspace);
-    return keyspace === undefined ? undefined : this.groups.get(keyspace.group);
+  // What router and groups need
+
+  groupRuns(id: GroupId): void {
+    for (const { name, group } of this.keeper.catalog.keyspaces.values())
+      if (group === id) this.router.groupMayRun(name);
   }
 
-  private refuse(request: NodeRequest, result: Result): void {
-    this.refused.push({ request, result });
+  isRunning(): boolean {
+    return this.state === "running";
   }
 
-  /** The group is about to run here, or the catalog's newest state must tell that there is no such keyspace. */
-  private waitForGroup(request: NodeRequest): void {
-    const { keyspace } = request;
-    if (request.session.isCatalog) {
-      this.refuse(request, errorResult(new KvError("unavailable", "this node has not joined its cluster yet")));
-      return;
-    }
-    const waiting = this.waiting.get(keyspace);
-    if (waiting !== undefined) {
-      waiting.push(request);
-      return;
-    }
-    this.waiting.set(keyspace, [request]);
-    if (this.keeper.catalog.keyspaces.has(keyspace)) return;
-    this.keeper.refresh((error) => {
-      if (error === null && this.keeper.catalog.keyspaces.has(keyspace)) {
-        if (this.groupFor(request) === undefined) return; // its group is being opened
-      }
-      const requests = this.waiting.get(keyspace) ?? [];
-      this.waiting.delete(keyspace);
-      const known = this.keeper.catalog.keyspaces.has(keyspace);
-      for (const each of requests) {
-        if (known) this.route(each);
-        else this.refuse(each, error === null ? unknownKeyspace(keyspace) : errorResult(error));
-      }
-    });
+  catalogGroup(): Group | undefined {
+    return this.groups.get(CATALOG_GROUP);
   }
 
-  private expireWaiting(): void {
-    for (const [keyspace, requests] of this.waiting) {
-      const left = requests.filter((request) => {
-        if (request.deadlineMs > this.nowMs) return true;
-        this.refuse(request, errorResult(new KvError("unavailable")));
-        return false;
-      });
-      if (left.length === 0) this.waiting.delete(keyspace);
-      else this.waiting.set(keyspace, left);
-    }
+  group(id: GroupId): Group | undefined {
+    return this.groups.get(id);
   }
 
   tokenOf(session: NodeSession): Uint8Array {
@@ -450,8 +300,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     const token = decodeToken(bytes, this.identity.clusterId);
     if (token instanceof KvError) return token;
     for (const entry of token.list()) {
-      const gone =
-        entry.group < this.keeper.catalog.nextGroup && !this.groups.has(entry.group) && !this.opening.has(entry.group);
+      const gone = entry.group < this.keeper.catalog.nextGroup && !this.groups.has(entry.group);
       if (gone) return new KvError("keyspace_gone");
     }
     for (const entry of token.list()) {
@@ -482,7 +331,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     const tick = this.nowMs - this.lastTickMs >= this.options.tickMs;
     if (tick) this.lastTickMs = this.nowMs;
     this.guard(() => this.step(wallMs, tick));
-    this.flushFrames();
+    this.peers.flush();
     if (this.answered) {
       this.answered = false;
       for (const listener of this.turnListeners) listener();
@@ -492,31 +341,23 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   private step(wallMs: number, tick: boolean): void {
     if (tick) this.tick();
-    for (const group of this.groups.values()) group.step(this.nowMs, wallMs, tick);
-    for (const group of this.groups.values()) group.drain();
+    for (const group of this.groups.all()) group.step(this.nowMs, wallMs, tick);
+    for (const group of this.groups.all()) group.drain();
     this.followCatalog();
-    this.answerRefused();
+    if (this.router.answerRefused()) this.answered = true;
     this.log.submit();
   }
 
   private tick(): void {
     this.log.retrySpace();
     this.forming?.tick();
-    if (this.waiting.size > 0) this.expireWaiting();
+    this.router.tick();
     if (this.groups.size > 0) this.keeper.tick();
-    for (const group of this.groups.values()) group.reapSenders();
-  }
-
-  private answerRefused(): void {
-    if (this.refused.length === 0) return;
-    const refused = this.refused;
-    this.refused = [];
-    this.answered = true;
-    for (const { request, result } of refused) request.session.finished(request, result);
+    for (const group of this.groups.all()) group.reapSenders();
   }
 
   /** Damage of the state ends this life; everything else that is thrown is a bug and ends the process. */
-  private guard(step: () => void): void {
+  guard(step: () => void): void {
     try {
       step();
     } catch (error) {
@@ -545,30 +386,16 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   peerConnected(peer: NodeId, _incarnation: Incarnation): void {
-    this.connected.add(peer);
+    this.peers.peerConnected(peer);
     this.wake();
   }
 
   peerDisconnected(peer: NodeId): void {
-    this.connected.delete(peer);
+    this.peers.peerDisconnected(peer);
   }
 
   frameTo(peer: NodeId): FrameWriter {
-    let frame = this.frames.get(peer);
-    if (frame === undefined) {
-      frame = new FrameWriter();
-      this.frames.set(peer, frame);
-    } else if (frame.byteLength > FRAME_BYTES_MAX) this.sendFrame(peer, frame);
-    return frame;
-  }
-
-  private sendFrame(peer: NodeId, frame: FrameWriter): void {
-    this.ports.net.send(peer, frame.writer.written());
-    frame.clear();
-  }
-
-  private flushFrames(): void {
-    for (const [peer, frame] of this.frames) if (!frame.isEmpty) this.sendFrame(peer, frame);
+    return this.peers.frameTo(peer);
   }
 
   nextSnapshotId(): number {
@@ -588,52 +415,20 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   diskRefused(reason: string): void {
-    this.diskRefusal = reason;
     this.events.notice(reason === "" ? "the disk has room again: writes go on" : reason);
-    for (const group of this.groups.values()) group.machine.diskRefused(reason);
+    this.groups.diskRefused(reason);
     this.wake();
   }
 
   /** Whether replicas here may become leaders: false until their states have been verified. */
   mayLead(allowed: boolean): void {
-    this.leadAllowed = allowed;
-    for (const group of this.groups.values()) group.machine.mayLead(allowed);
+    this.groups.mayLead(allowed);
   }
 
   // Status
 
   status(): BackendStatus {
-    const { catalog } = this.keeper;
-    return {
-      node: this.nodeId,
-      clusterId: catalog.cluster?.id ?? "",
-      version: this.options.buildVersion,
-      members: this.options.members.map((member) => ({
-        node: member.node,
-        peerAddress: member.peerAddress,
-        clientAddress: member.clientAddress,
-        connected: member.node === this.nodeId || this.connected.has(member.node),
-      })),
-      keyspaces: [...catalog.keyspaces.values()].map((keyspace) => this.keyspaceStatus(keyspace)),
-    };
-  }
-
-  private keyspaceStatus(keyspace: KeyspaceEntry): KeyspaceStatus {
-    const described = this.groups.get(keyspace.group)?.machine.describe();
-    return {
-      name: keyspace.name,
-      protocol: keyspace.protocol,
-      defaultLevel: LEVEL_NAMES[keyspace.defaultLevel],
-      group: keyspace.group,
-      role: described?.role ?? "opening",
-      leader: described?.leader ?? 0,
-      epoch: described?.epoch ?? 0,
-      lastPosition: described?.lastPosition ?? 0,
-      commitPosition: described?.commitPosition ?? 0,
-      appliedPosition: described?.appliedPosition ?? 0,
-      recovering: described?.recovering ?? false,
-      replicas: [...keyspace.voters, ...keyspace.learners],
-    };
+    return nodeStatus(this.options, this.keeper.catalog, this.peers, this.groups);
   }
 
   /** Members that have not answered whether there is a cluster; empty unless this node waits for them. */

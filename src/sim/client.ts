@@ -71,7 +71,10 @@ export class Client {
 
   private value(): string {
     const value = this.fleet.newValue();
-    return value.padEnd(between(this.random, value.length, Math.max(value.length, this.fleet.world.plan.workload.valueBytesMax)), ".");
+    return value.padEnd(
+      between(this.random, value.length, Math.max(value.length, this.fleet.world.plan.workload.valueBytesMax)),
+      ".",
+    );
   }
 
   private read(): void {
@@ -193,23 +196,28 @@ export class Client {
   private attemptIncrement(key: string, attempt: number, inDoubt: boolean): void {
     const client = `${this.idPrefix}${this.idGeneration}`.padEnd(16, ".");
     const id = { client, sequence: this.sequence, acknowledgedThrough: this.sequence - 1 };
-    this.call(incrementCommand(key, 1n), Level.linearizable, (outcome) => {
-      const doubtful = outcome === "silence" || (outcome instanceof Answer && outcome.isUnknown);
-      const done = outcome instanceof Answer && !outcome.isError;
-      if (done) {
-        this.sequence += 1;
-        if (attempt > 1) this.fleet.counters.retriesAnswered += 1;
-        this.complete(outcome, (answer) => answer.integer, false);
-        this.next(outcome);
-      } else if (attempt < INCREMENT_ATTEMPTS && this.fleet.working) {
-        this.retryIncrement(key, attempt + 1, inDoubt || doubtful);
-      } else {
-        const unsure = inDoubt || doubtful;
-        if (unsure) this.abandonIds();
-        this.complete(unsure ? "silence" : outcome, () => null, false);
-        this.next(unsure ? "silence" : outcome);
-      }
-    }, id);
+    this.call(
+      incrementCommand(key, 1n),
+      Level.linearizable,
+      (outcome) => {
+        const doubtful = outcome === "silence" || (outcome instanceof Answer && outcome.isUnknown);
+        const done = outcome instanceof Answer && !outcome.isError;
+        if (done) {
+          this.sequence += 1;
+          if (attempt > 1) this.fleet.counters.retriesAnswered += 1;
+          this.complete(outcome, (answer) => answer.integer, false);
+          this.next(outcome);
+        } else if (attempt < INCREMENT_ATTEMPTS && this.fleet.working) {
+          this.retryIncrement(key, attempt + 1, inDoubt || doubtful);
+        } else {
+          const unsure = inDoubt || doubtful;
+          if (unsure) this.abandonIds();
+          this.complete(unsure ? "silence" : outcome, () => null, false);
+          this.next(unsure ? "silence" : outcome);
+        }
+      },
+      id,
+    );
   }
 
   private retryIncrement(key: string, attempt: number, inDoubt: boolean): void {
@@ -252,7 +260,8 @@ export class Client {
     this.call(command, level, (outcome) => {
       if (outcome instanceof Answer && !outcome.isError) {
         const [p, q] = outcome.items;
-        if (p.text !== q.text) this.violate(`the pair ${number} was read as ${p.text} and ${q.text}: half of an atomic write`);
+        if (p.text !== q.text)
+          this.violate(`the pair ${number} was read as ${p.text} and ${q.text}: half of an atomic write`);
       }
       this.next(outcome);
     });
@@ -282,7 +291,12 @@ export class Client {
     this.fleet.counters.bursts += 1;
     const key = `b${this.index}`;
     const [first, second] = [this.fleet.newValue(), this.fleet.newValue()];
-    const commands = [setCommand(key, latin1Encode(first)), getCommand(key), setCommand(key, latin1Encode(second)), getCommand(key)];
+    const commands = [
+      setCommand(key, latin1Encode(first)),
+      getCommand(key),
+      setCommand(key, latin1Encode(second)),
+      getCommand(key),
+    ];
     const level = perMille(this.random, 500) ? Level.linearizable : Level.sequential;
     const outcomes: Outcome[] = [];
     const connection = this.connection!;
@@ -297,7 +311,10 @@ export class Client {
   }
 
   private checkBurst(outcomes: readonly Outcome[], values: readonly string[]): void {
-    for (const [place, value] of [[1, values[0]], [3, values[1]]] as const) {
+    for (const [place, value] of [
+      [1, values[0]],
+      [3, values[1]],
+    ] as const) {
       const write = outcomes[place - 1];
       const read = outcomes[place];
       const sure = write instanceof Answer && !write.isError && read instanceof Answer && !read.isError;
@@ -309,11 +326,20 @@ export class Client {
 
   // What all have in common
 
-  private invoke(f: "read" | "write" | "delete" | "cas" | "increment", key: string, value: string | number | null | [string | null, string]): void {
+  private invoke(
+    f: "read" | "write" | "delete" | "cas" | "increment",
+    key: string,
+    value: string | number | null | [string | null, string],
+  ): void {
     this.fleet.history.invoke(this.process, f, key, value, this.fleet.moment());
   }
 
-  private call(command: Command, level: Level, end: (outcome: Outcome) => void, id: Parameters<Fleet["submit"]>[3] = null): void {
+  private call(
+    command: Command,
+    level: Level,
+    end: (outcome: Outcome) => void,
+    id: Parameters<Fleet["submit"]>[3] = null,
+  ): void {
     const connection = this.connection!;
     this.fleet.submit(connection, command, level, id, (outcome) => {
       if (outcome instanceof Answer && !outcome.isError && connection === this.connection) this.checkSession(outcome);
@@ -332,7 +358,9 @@ export class Client {
   private checkRead(key: string, answer: Answer): void {
     const expected = this.fleet.reference().valueAt(key, answer.position);
     if (answer.text !== expected) {
-      this.violate(`${key} was read at position ${answer.position} as ${answer.text}; the entries up to there make it ${expected}`);
+      this.violate(
+        `${key} was read at position ${answer.position} as ${answer.text}; the entries up to there make it ${expected}`,
+      );
     }
   }
 

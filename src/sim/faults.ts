@@ -5,6 +5,10 @@ import type { Computer } from "./computer.js";
 import type { Fault } from "./plan.js";
 import type { World } from "./world.js";
 
+/** How long the leader and its only listener go on before that one is wiped, and what that one is given to come back. */
+const AMBUSH_LAG_US = 150_000;
+const AMBUSH_RETURN_US = 600_000;
+
 /**
  * Does to a world what its plan says, as far as the world's promises allow it to be done: memory may be taken from fewer
  * than half of the nodes at a time, and the next one loses its own only when the last is whole again.
@@ -18,8 +22,6 @@ export class Nemesis {
   readonly done = new Map<string, number>();
   /** Nodes whose disk has failed or had no room: a process may give up over that. */
   private readonly spoiled = new Set<NodeId>();
-  /** Wipes that are to be followed by the leader's death. */
-  private readonly ambushes = new Map<NodeId, Fault>();
   private storms = 0;
   isOver = false;
 
@@ -36,14 +38,6 @@ export class Nemesis {
         if (!this.isOver && this.strike(fault)) this.done.set(fault.kind, (this.done.get(fault.kind) ?? 0) + 1);
       });
     }
-  }
-
-  /** A node whose memory was taken is back and asks the others for what they know. */
-  seenRecovering(node: NodeId): void {
-    const fault = this.ambushes.get(node);
-    if (fault === undefined || this.isOver) return;
-    this.ambushes.delete(node);
-    this.leaderDown({ ...fault, forUs: fault.amount * 1_000 });
   }
 
   /** A node that runs and is not recovering has its memory. */
@@ -96,9 +90,9 @@ export class Nemesis {
         this.startLater(computer!, fault.forUs + 500_000);
         return true;
       case "wipe":
-        if (!this.takeMemory(computer!, fault, (it) => this.wipe(it))) return false;
-        if (fault.amount > 0) this.ambushes.set(computer!.number, fault);
-        return true;
+        return this.takeMemory(computer!, fault, (it) => this.wipe(it));
+      case "ambush":
+        return this.ambush(computer!, fault);
       case "flip":
         return this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
       case "writeError":
@@ -173,6 +167,23 @@ export class Nemesis {
       it.kill();
       how(it);
     });
+  }
+
+  private ambush(victim: Computer, fault: Fault): boolean {
+    const leader = this.leader();
+    if (leader === null || leader === victim || !this.mayTakeMemory(victim.number)) return false;
+    const others = this.world.computers
+      .map((it) => it.number)
+      .filter((it) => it !== leader.number && it !== victim.number);
+    const forUs = AMBUSH_LAG_US + fault.forUs + AMBUSH_RETURN_US;
+    this.cut({ kind: "cut", atUs: fault.atUs, forUs, nodes: [leader.number, ...others], amount: 1 });
+    this.world.scheduler.after(AMBUSH_LAG_US, () => {
+      if (!this.isOver) this.takeMemory(victim, fault, (it) => this.wipe(it));
+    });
+    this.world.scheduler.after(forUs, () => {
+      if (!this.isOver) this.down(leader, fault.amount * 1_000, (it) => it.kill());
+    });
+    return true;
   }
 
   private wipe({ parts }: Computer): void {

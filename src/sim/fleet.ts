@@ -2,7 +2,7 @@ import { HistoryRecorder } from "../check/recorder.js";
 import type { NodeId } from "../core/machine.js";
 import { Random } from "../core/random.js";
 import type { Command } from "../kv/command.js";
-import { Level } from "../kv/level.js";
+import type { Level } from "../kv/level.js";
 import type { ReplySink, Request, RequestId } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
 import type { NodeSession } from "../node/session.js";

@@ -98,7 +98,11 @@ describe("network", () => {
   });
 
   test("has a tail of slow frames: about one in ten takes twice as long, one in a hundred four times", () => {
-    const { arrivals, sentAt } = sendMany({ slowPerMille: 100, delayUsMin: 100, delayUsMax: 100, reorder: true }, 10_000, 1);
+    const { arrivals, sentAt } = sendMany(
+      { slowPerMille: 100, delayUsMin: 100, delayUsMax: 100, reorder: true },
+      10_000,
+      1,
+    );
     const delays = arrivals.map((a) => a.timeUs - sentAt[a.number]);
     const share = (least: number) => delays.filter((d) => d >= least).length;
     expect(share(100)).toBe(10_000);

@@ -14,11 +14,14 @@ export const FAULT_KINDS = [
   "leader",
   /** A clean stop of `nodes[0]`, and a start after `forUs`. */
   "stop",
-  /**
-   * `nodes[0]` is killed and its folder emptied: it comes back after `forUs` as one that has lost its memory. If `amount`
-   * is not 0, the leader is killed for so many ms when it is back: then the others may want its vote.
-   */
+  /** `nodes[0]` is killed and its folder emptied: it comes back after `forUs` as one that has lost its memory. */
   "wipe",
+  /**
+   * The wipe at the worst moment: the leader can reach nobody but `nodes[0]`, so that what is committed stands on these
+   * two; then `nodes[0]` is wiped, and when it is back the leader is killed for `amount` ms. The others now need the vote
+   * of one that has forgotten what they do not know.
+   */
+  "ambush",
   /** `nodes[0]` is killed, `amount` bits of its files are flipped, and it comes back after `forUs`. */
   "flip",
   /** The next log write of `nodes[0]` fails: it must stop. Back after `forUs`. */
@@ -190,8 +193,14 @@ function planFault(random: Random, kind: FaultKind, count: number, atUs: number)
       return { kind, atUs, forUs, nodes: [], amount: between(random, 50, 400) };
     case "clock":
       return { kind, atUs, forUs: 0, nodes: [order[0]], amount: between(random, -5_000, 5_000) };
-    case "wipe":
-      return { kind, atUs, forUs, nodes: [order[0]], amount: perMille(random, 700) ? between(random, 300, 2_000) : 0 };
+    case "ambush":
+      return {
+        kind,
+        atUs,
+        forUs: between(random, 1_000, 300_000),
+        nodes: [order[0]],
+        amount: between(random, 500, 2_500),
+      };
     case "flip":
       return { kind, atUs, forUs, nodes: [order[0]], amount: between(random, 1, 4) };
     default:

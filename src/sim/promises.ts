@@ -80,7 +80,8 @@ export class Promises {
       const kept = this.term > term || (this.term === term && this.vote === peer);
       return kept ? "" : `gives node ${peer} its vote in term ${term}, which its disk does not know of`;
     }
-    if (kind === MessageKind.vote && this.term < term) return `campaigns in term ${term}, which its disk does not know of`;
+    if (kind === MessageKind.vote && this.term < term)
+      return `campaigns in term ${term}, which its disk does not know of`;
     if (kind === MessageKind.appendResponse && message.has(MessageFlag.granted)) {
       // A term past the message's may have replaced what it acknowledges.
       if (this.raft.term > term || this.holds(index)) return "";

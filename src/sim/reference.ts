@@ -39,7 +39,9 @@ export class Reference {
     const entry = `term ${term}, ${payload.length} bytes, checksum ${crc32(payload)}`;
     if (position <= this.position) {
       const before = this.entries[position];
-      return before === entry ? "" : `applies at ${position} an entry of ${entry}; another replica applied one of ${before}`;
+      return before === entry
+        ? ""
+        : `applies at ${position} an entry of ${entry}; another replica applied one of ${before}`;
     }
     if (position > this.position + 1) return `applies ${position} while nobody has applied ${this.position + 1}`;
     this.entries.push(entry);

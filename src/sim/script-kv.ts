@@ -70,7 +70,8 @@ function makeCommand(words: readonly string[]): Command {
 
 export function printKvRequest(request: Request): string {
   const id = request.id === null ? "" : ` (${request.id.client.replaceAll(".", "")} #${request.id.sequence})`;
-  const level = isWrite(request.command.op) || request.level === Level.linearizable ? "" : ` ${LEVEL_NAMES[request.level]}`;
+  const level =
+    isWrite(request.command.op) || request.level === Level.linearizable ? "" : ` ${LEVEL_NAMES[request.level]}`;
   return printKvCommand(request.command) + level + id;
 }
 

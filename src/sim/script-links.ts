@@ -77,11 +77,7 @@ export class ScriptLinks<Message> {
   }
 }
 
-function choose<Message>(
-  found: InFlight<Message>[],
-  word: string,
-  print: (m: Message) => string,
-): InFlight<Message>[] {
+function choose<Message>(found: InFlight<Message>[], word: string, print: (m: Message) => string): InFlight<Message>[] {
   if (word === "all") return found;
   if (word === "last") return found.slice(-1);
   if (word.startsWith("#")) return found.slice(wholeNumber(word.slice(1), "the place in the link", 1) - 1).slice(0, 1);

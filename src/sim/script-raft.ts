@@ -39,7 +39,10 @@ function raftOptions({ node, members, options }: ScriptNodeSetup, life: number):
   for (const name of Object.keys(RAFT_DEFAULTS)) {
     if (options.has(name)) numbers[name] = wholeNumber(options.get(name), name);
   }
-  const learners = (options.get("learners") ?? "").split(",").filter((word) => word !== "").map(Number);
+  const learners = (options.get("learners") ?? "")
+    .split(",")
+    .filter((word) => word !== "")
+    .map(Number);
   const voters = members.filter((member) => !learners.includes(member));
   let clients = 0;
   return {
@@ -61,7 +64,9 @@ function raftOptions({ node, members, options }: ScriptNodeSetup, life: number):
 function raftLog({ named }: Arguments, { node }: ScriptNodeSetup): LogRecord[] {
   const terms = (named.get("terms") ?? "").split(",").filter((word) => word !== "");
   const payload = named.get("payload") === "advance" ? writeBatch(0, []) : new Uint8Array(0);
-  const entries = terms.map((term, i) => new LogRecord(RecordKind.entry, wholeNumber(term, "a term", 1), i + 1, payload));
+  const entries = terms.map(
+    (term, i) => new LogRecord(RecordKind.entry, wholeNumber(term, "a term", 1), i + 1, payload),
+  );
   const hard = new HardState();
   hard.term = wholeNumber(named.get("term") ?? String(entries.at(-1)?.epoch ?? 0), "term");
   hard.vote = wholeNumber(named.get("vote") ?? "0", "vote");
@@ -77,7 +82,8 @@ function campaign(raft: Raft): void {
 
 function showRaft(raft: Raft): string[] {
   const terms: string[] = [];
-  for (let index = raft.log.firstIndex; index <= raft.log.lastIndex; index += 1) terms.push(String(raft.log.termAt(index)));
+  for (let index = raft.log.firstIndex; index <= raft.log.lastIndex; index += 1)
+    terms.push(String(raft.log.termAt(index)));
   const base = raft.log.baseIndex === 0 ? "" : `${raft.log.baseTerm}/${raft.log.baseIndex} then `;
   return [`vote=${raft.hard.vote} durable=${raft.durableIndex} log=${base}[${terms.join(" ")}]`];
 }
@@ -119,7 +125,11 @@ function kindFields(message: RaftMessage): string[] {
     case MessageKind.readIndexResponse:
       return [`question=${round}`, `index=${index}`];
     case MessageKind.progressResponse:
-      return [`durable=${chunks(message.numbers, 3).map(([node, position]) => `${node}:${position}`).join(",")}`];
+      return [
+        `durable=${chunks(message.numbers, 3)
+          .map(([node, position]) => `${node}:${position}`)
+          .join(",")}`,
+      ];
     case MessageKind.staleIncarnation:
       return [`known=${index}`];
     default:
@@ -146,7 +156,9 @@ export function printRaftRecord(record: LogRecord): string {
 
 function describePayload(payload: Uint8Array): string {
   if (payload.length === 0) return "";
-  const commands = readSections(payload).flatMap((section) => commandsOf(payload, section.commandsStart, section.count));
+  const commands = readSections(payload).flatMap((section) =>
+    commandsOf(payload, section.commandsStart, section.count),
+  );
   return commands.length === 0 ? " advance" : ` ${commands.join("; ")}`;
 }
 

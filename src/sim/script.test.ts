@@ -4,7 +4,8 @@ import { ScriptWorld } from "./script-world.js";
 import { goldenTraces } from "./testing/golden.js";
 import { toyProtocol } from "./testing/toy-machine.js";
 
-describe("toy traces", () => goldenTraces(new URL("./testdata/toy/", import.meta.url), () => new ScriptWorld(toyProtocol)));
+describe("toy traces", () =>
+  goldenTraces(new URL("./testdata/toy/", import.meta.url), () => new ScriptWorld(toyProtocol)));
 
 describe("trace files", () => {
   const echo = {
@@ -26,7 +27,9 @@ describe("trace files", () => {
   });
 
   test("quiet hides events but no error", () => {
-    expect(runTraceFile("say a quiet\nfail quiet\n----\n", echo)).toBe("say a quiet\nfail quiet\n----\nerror: as told\n");
+    expect(runTraceFile("say a quiet\nfail quiet\n----\n", echo)).toBe(
+      "say a quiet\nfail quiet\n----\nerror: as told\n",
+    );
   });
 
   test("refuse commands without a place for their output", () => {

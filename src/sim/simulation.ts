@@ -5,8 +5,8 @@ import { getCommand, setCommand } from "../kv/command.js";
 import { Level } from "../kv/level.js";
 import type { Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
-import { GamutNode } from "../node/node.js";
 import { soundVerdict } from "../node/log/options.js";
+import { GamutNode } from "../node/node.js";
 import { NODE_DEFAULTS, type NodeOptions } from "../node/options.js";
 import type { Ports } from "../node/ports.js";
 import type { BufferedState } from "../node/state/buffered-state.js";
@@ -184,11 +184,7 @@ export class Simulation implements WorldObserver {
     this.safety.turned(computer.number);
     const replicas = this.safety.replicasOn(computer.number);
     if (!replicas.has(DEFAULT_GROUP)) return;
-    for (const { raft } of replicas.values()) {
-      if (!raft.recovering) continue;
-      this.nemesis.seenRecovering(computer.number);
-      return;
-    }
+    for (const { raft } of replicas.values()) if (raft.recovering) return;
     if (this.nemesis.isAmnesiac(computer.number)) this.coverage.add("memories regained");
     this.nemesis.seenWhole(computer.number);
   }

@@ -14,6 +14,7 @@ const MUST_BE_REACHED = [
   "disks full",
   "disks with room again",
   "elections won",
+  "fault ambush",
   "fault blackout",
   "fault clock",
   "fault clog",
@@ -54,7 +55,9 @@ describe("swarm", () => {
   test(`${SEEDS} seeds keep every promise and walk every path`, { timeout: 240_000 }, () => {
     const report = runSwarm({ protocol: "raft", firstSeed: 1, seeds: SEEDS });
     for (const { violation, replay, shrunk } of report.failures) {
-      expect.fail(`${violation}\nreplay: ${replay}\nshrunk in ${shrunk.runs} runs to ${JSON.stringify(shrunk.plan)}: ${shrunk.violation}`);
+      expect.fail(
+        `${violation}\nreplay: ${replay}\nshrunk in ${shrunk.runs} runs to ${JSON.stringify(shrunk.plan)}: ${shrunk.violation}`,
+      );
     }
     expect(report.seedsRun).toBe(SEEDS);
     expect(MUST_BE_REACHED.filter((what) => !(what in report.coverage))).toEqual([]);
@@ -76,7 +79,8 @@ describe("canaries", () => {
   for (const { name, story } of CANARIES) {
     test(`${name}: ${story}`, { timeout: 120_000 }, () => {
       let caught: string | null = null;
-      for (let seed = 1; seed <= CANARY_SEEDS && caught === null; seed += 1) caught = runSeed(seed, "raft", name).violation;
+      for (let seed = 1; seed <= CANARY_SEEDS && caught === null; seed += 1)
+        caught = runSeed(seed, "raft", name).violation;
       expect(caught).not.toBeNull();
     });
   }

@@ -70,5 +70,10 @@ export function runSwarm(options: SwarmOptions): SwarmReport {
 
 function failureOf(verdict: Verdict, violation: string, protocol: string, canary: string): SwarmFailure {
   const { seed } = verdict;
-  return { seed, violation, replay: replayCommand(seed, protocol, canary), shrunk: shrink(planOf(seed, protocol, canary), violation) };
+  return {
+    seed,
+    violation,
+    replay: replayCommand(seed, protocol, canary),
+    shrunk: shrink(planOf(seed, protocol, canary), violation),
+  };
 }

@@ -43,7 +43,8 @@ export class World {
   ) {
     const random = new Random(plan.seed);
     this.network = new SimNetwork(plan.nodes, this.scheduler, random.fork("network"), plan.network);
-    for (let node = 1; node <= plan.nodes; node += 1) this.computers.push(this.build(node, random.fork(`node ${node}`)));
+    for (let node = 1; node <= plan.nodes; node += 1)
+      this.computers.push(this.build(node, random.fork(`node ${node}`)));
   }
 
   private build(number: NodeId, random: Random): Computer {

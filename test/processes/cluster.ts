@@ -65,8 +65,9 @@ export class Cluster {
       await cluster.ready();
       return cluster;
     } catch (error) {
+      const shown = await cluster.explain(error as Error);
       await cluster.close();
-      throw cluster.withLogs(error as Error);
+      throw shown;
     }
   }
 
@@ -110,10 +111,12 @@ export class Cluster {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** The error with the end of every node's log. */
-  withLogs(error: Error): Error {
-    const logs = this.members.map(({ node, log }) => {
-      return `--- log of node ${node}\n${log.split("\n").slice(-LOG_LINES_SHOWN).join("\n")}`;
+  /** The error with every node's state and the end of its log. */
+  async explain(error: Error): Promise<Error> {
+    const states = await Promise.all(this.members.map((member) => member.status()));
+    const logs = this.members.map(({ node, log }, i) => {
+      const state = states[i] === null ? "gives no state" : JSON.stringify(states[i]);
+      return `--- node ${node} ${state}\n${log.split("\n").slice(-LOG_LINES_SHOWN).join("\n")}`;
     });
     return new Error(`${error.message}\n${logs.join("\n")}`, { cause: error });
   }
@@ -125,7 +128,7 @@ export async function withCluster(options: ClusterOptions, test: (cluster: Clust
   try {
     await test(cluster);
   } catch (error) {
-    throw cluster.withLogs(error as Error);
+    throw await cluster.explain(error as Error);
   } finally {
     await cluster.close();
   }

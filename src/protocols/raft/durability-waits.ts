@@ -43,7 +43,10 @@ export class DurabilityWaits {
     const { raft } = this;
     const progress = raft.role === "leader" ? raft.progress() : this.reported;
     this.waiting = this.waiting.filter((request) => {
-      if (request.cancelled) return false;
+      if (request.cancelled) {
+        raft.outbox.reply(request, errorResult(new KvError("cancelled")));
+        return false;
+      }
       const count = durableCount(progress, raft.leaderId, request.minimumPosition);
       if (count < request.command.limit && raft.monotonicMs < request.deadlineMs) return true;
       raft.outbox.reply(request, integerResult(BigInt(count)));

@@ -89,7 +89,10 @@ export class ReadQueue {
 
   private run(request: Request, appliedIndex: number): void {
     this.count -= 1;
-    if (request.cancelled) return;
+    if (request.cancelled) {
+      this.answer(request, errorResult(new KvError("cancelled")));
+      return;
+    }
     request.position = appliedIndex;
     this.answer(request, this.execute(request));
   }
@@ -126,7 +129,7 @@ export class ReadQueue {
     return requests.filter((request) => {
       if (request.deadlineMs > nowMs) return true;
       this.count -= 1;
-      if (!request.cancelled) this.answer(request, errorResult(new KvError(code)));
+      this.answer(request, errorResult(new KvError(code)));
       return false;
     });
   }

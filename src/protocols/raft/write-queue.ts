@@ -125,7 +125,7 @@ export class WriteQueue {
       if ((request.id === null) !== own) break;
       at += 1;
       if (request.cancelled) {
-        this.count -= 1;
+        this.finish(request, errorResult(new KvError("cancelled")));
         continue;
       }
       this.writer.add(request.command);
@@ -282,6 +282,6 @@ export class WriteQueue {
 
   private finish(request: Request, result: Result): void {
     this.count -= 1;
-    if (!request.cancelled) this.answer(request, result);
+    this.answer(request, result);
   }
 }

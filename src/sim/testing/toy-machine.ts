@@ -2,10 +2,11 @@
  * The smallest protocol that shows what the script driver must handle: node 1 orders, the others store and acknowledge,
  * and a write is answered when a majority has it durably. Nobody ever takes node 1's place.
  */
+
+import { assert } from "../../core/assert.js";
 import type { ByteReader, ByteWriter } from "../../core/bytes.js";
 import { latin1Decode, latin1Encode } from "../../core/bytes.js";
 import { LogRecord, type Machine, type MachineDescription, RecordKind, type StartState } from "../../core/machine.js";
-import { assert } from "../../core/assert.js";
 import { Outbox } from "../../core/outbox.js";
 import type { State } from "../../core/state.js";
 import { ScriptError } from "../script.js";

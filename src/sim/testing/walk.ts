@@ -29,7 +29,6 @@ export interface WalkVerdict {
 export class Walk {
   private readonly random: Random;
   private readonly commands: string[] = [];
-  private readonly lines: string[] = [];
   private readonly counts = new Map<string, number>();
   private readonly world: ScriptWorld<RaftMessage, Request, Result>;
   private readonly history = new HistoryRecorder();
@@ -119,16 +118,20 @@ export class Walk {
       for (let node = 1; node <= NODES; node += 1) this.do(`tick ${node}`);
       this.do("stabilize");
       for (const link of this.wanted.splice(0)) this.do(`snapshot ${round % 2 === 0 ? "deliver" : "fail"} ${link}`);
-      if (round % 10 === 9) for (let node = 1; node <= NODES; node += 1) this.do(`propose ${node} set z v${round}${node}`);
+      if (round % 10 === 9)
+        for (let node = 1; node <= NODES; node += 1) this.do(`propose ${node} set z v${round}${node}`);
       if (this.problem !== null) return;
     }
     const before = this.readsAnswered;
     for (let node = 1; node <= NODES; node += 1) for (const key of [...KEYS, "z"]) this.do(`read ${node} get ${key}`);
     for (let i = 0; i < 8; i += 1) this.do("tick all").concat(this.do("stabilize"));
     const heads = this.do("show all").filter((line) => !line.startsWith("  "));
-    const positions = new Set(heads.map((line) => /last=(\d+) commit=(\d+) applied=(\d+)/.exec(line)?.slice(1).join(" ")));
+    const positions = new Set(
+      heads.map((line) => /last=(\d+) commit=(\d+) applied=(\d+)/.exec(line)?.slice(1).join(" ")),
+    );
     const leaders = heads.filter((line) => / leader epoch/.test(line)).length;
-    if (leaders !== 1 || positions.size !== 1) this.fail(`after all was mended they did not agree:\n${heads.join("\n")}`);
+    if (leaders !== 1 || positions.size !== 1)
+      this.fail(`after all was mended they did not agree:\n${heads.join("\n")}`);
     if (this.readsAnswered - before < NODES * 3) this.fail("reads after the mending were not answered");
   }
 
@@ -155,7 +158,6 @@ export class Walk {
     this.count(name);
     after?.();
     for (const line of shown) this.notice(line);
-    this.lines.push(`== ${text}`, ...shown);
     return shown;
   }
 
@@ -183,7 +185,8 @@ export class Walk {
   private applied(node: number, index: number, term: number, payload: Uint8Array): void {
     const entry = `term ${term}, ${payload.length} bytes with checksum ${crc32(payload)}`;
     const before = this.committed.get(index);
-    if (before !== undefined && before !== entry) this.fail(`node ${node} applies at ${index} ${entry}; another applied ${before}`);
+    if (before !== undefined && before !== entry)
+      this.fail(`node ${node} applies at ${index} ${entry}; another applied ${before}`);
     this.committed.set(index, entry);
     this.count("applied");
   }
@@ -197,7 +200,13 @@ export class Walk {
         this.processes.set(request, process);
         const { op, key, value } = request.command;
         this.moment += 1;
-        this.history.invoke(process, op === Op.get ? "read" : "write", key, op === Op.get ? null : latin1Decode(value), this.moment);
+        this.history.invoke(
+          process,
+          op === Op.get ? "read" : "write",
+          key,
+          op === Op.get ? null : latin1Decode(value),
+          this.moment,
+        );
         return request;
       },
       printResult: (request, result) => {
@@ -232,9 +241,5 @@ export class Walk {
 
   private count(what: string): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
-  }
-
-  transcript(): string {
-    return this.lines.join("\n");
   }
 }

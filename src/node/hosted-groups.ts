@@ -1,0 +1,183 @@
+import { CATALOG_GROUP, type Catalog, type KeyspaceEntry } from "../cluster/catalog.js";
+import { latin1Decode } from "../core/bytes.js";
+import type { GroupId, Incarnation, NodeId } from "../core/machine.js";
+import type { RaftOptions } from "../protocols/raft/options.js";
+import type { Configuration } from "../protocols/raft/quorum.js";
+import { Raft } from "../protocols/raft/raft.js";
+import type { NodeContext } from "./context.js";
+import { Group } from "./group.js";
+import type { RecoveredGroup } from "./log/outcome.js";
+import type { NodeHooks } from "./node.js";
+import type { GroupStore, Ports } from "./ports.js";
+import type { Found } from "./start-up.js";
+import type { BufferedState } from "./state/buffered-state.js";
+
+/** What the groups need of the node. */
+export interface GroupsHost extends NodeContext {
+  readonly nodeId: NodeId;
+  readonly incarnation: Incarnation;
+  /** Runs a step that may find the state damaged. */
+  guard(step: () => void): void;
+  groupRuns(id: GroupId): void;
+}
+
+/** The groups that this node has a replica of: those that the catalog says, started, and dropped with their keyspace. */
+export class HostedGroups {
+  private readonly running = new Map<GroupId, Group>();
+  private readonly opening = new Set<GroupId>();
+  private wanted: ReadonlySet<GroupId> = new Set([CATALOG_GROUP]);
+  /** Found at the start and not taken up yet. */
+  private stores = new Map<GroupId, GroupStore>();
+  private recovered = new Map<GroupId, RecoveredGroup>();
+  private diskRefusal = "";
+  private leadAllowed = true;
+
+  constructor(
+    private readonly host: GroupsHost,
+    private readonly ports: Ports,
+    private readonly hooks: NodeHooks,
+  ) {}
+
+  found(found: Found): void {
+    this.stores = found.stores;
+    this.recovered = found.groups;
+  }
+
+  get(id: GroupId): Group | undefined {
+    return this.running.get(id);
+  }
+
+  /** Runs here, or will in a moment. */
+  has(id: GroupId): boolean {
+    return this.running.has(id) || this.opening.has(id);
+  }
+
+  get size(): number {
+    return this.running.size;
+  }
+
+  all(): IterableIterator<Group> {
+    return this.running.values();
+  }
+
+  /** `recovering`: this replica stands in for one that was lost. */
+  open(id: GroupId, configuration: Configuration, recovering: boolean): void {
+    if (this.has(id)) return;
+    this.opening.add(id);
+    const store = this.stores.get(id);
+    if (store !== undefined) this.start(id, store, configuration, recovering);
+    else {
+      this.ports.store.open(id, (error, opened) => {
+        if (error !== null || opened === null) {
+          this.host.fatal(`the state of group ${id} cannot be opened: ${error?.message}`);
+        } else this.start(id, opened, configuration, recovering);
+        this.host.wake();
+      });
+    }
+  }
+
+  private start(id: GroupId, store: GroupStore, configuration: Configuration, recovering: boolean): void {
+    const { host } = this;
+    this.opening.delete(id);
+    const recovered = this.recovered.get(id);
+    this.recovered.delete(id);
+    this.stores.delete(id);
+    const tail = recovered === undefined ? [] : [...recovered.records];
+    if (recovered?.hardState) tail.push(recovered.hardState);
+    host.guard(() => {
+      const group = new Group(id, host, store, (_id, state) => this.createRaft(id, state, configuration)) as Group;
+      group.machine.mayLead(this.leadAllowed);
+      group.machine.diskRefused(this.diskRefusal);
+      group.start({ incarnation: host.incarnation, recovering }, tail);
+      this.running.set(id, group);
+      if (this.wanted.has(id)) host.groupRuns(id);
+      else this.drop(id, group);
+    });
+  }
+
+  private createRaft(id: GroupId, state: BufferedState, configuration: Configuration): Raft {
+    const { onApply, createRaft } = this.hooks;
+    const options: RaftOptions = {
+      ...this.host.options.raft,
+      node: this.host.nodeId,
+      configuration,
+      seed: this.ports.entropy.u48(),
+      newClientId: () => this.newClientId(),
+      ...(onApply && { onApply: (index, term, payload) => onApply(id, index, term, payload) }),
+    };
+    return createRaft === undefined ? new Raft(options, state) : createRaft(options, state);
+  }
+
+  /** 128 bits as 16 latin1 chars. */
+  private newClientId(): string {
+    const bytes = new Uint8Array(16);
+    for (let i = 0; i < 16; i += 1) bytes[i] = this.ports.entropy.u48() & 0xff;
+    return latin1Decode(bytes);
+  }
+
+  /** Starts what the catalog has, drops what it has no more. */
+  follow(catalog: Catalog): void {
+    const wanted = new Set<GroupId>([CATALOG_GROUP]);
+    for (const keyspace of catalog.keyspaces.values()) wanted.add(keyspace.group);
+    this.wanted = wanted;
+    for (const keyspace of catalog.keyspaces.values()) {
+      const { group, voters, learners } = keyspace;
+      this.open(group, { voters, learners, outgoing: [] }, this.standsInFor(keyspace));
+    }
+    for (const [id, group] of this.running) if (!wanted.has(id)) this.drop(id, group);
+    this.forgetDropped(catalog.nextGroup);
+  }
+
+  /** Whether the replica that this keyspace was made with is gone, and this node a later life of it. */
+  private standsInFor(keyspace: KeyspaceEntry): boolean {
+    const then = keyspace.incarnations.find(([node]) => node === this.host.nodeId);
+    return then === undefined || then[1] !== this.host.incarnation;
+  }
+
+  private drop(id: GroupId, group: Group): void {
+    this.running.delete(id);
+    group.drop();
+    this.host.log.forget(id);
+  }
+
+  /**
+   * Groups in the log that were dropped while this node was down. What the view does not know yet (it may be older than
+   * the log) is kept: only a group that was made before it, and is not in it, is gone.
+   */
+  private forgetDropped(nextGroup: GroupId): void {
+    for (const id of [...this.recovered.keys(), ...this.stores.keys()]) {
+      if (this.wanted.has(id) || id >= nextGroup) continue;
+      this.recovered.delete(id);
+      this.host.log.forget(id);
+      this.stores.get(id)?.drop(() => {});
+      this.stores.delete(id);
+    }
+  }
+
+  diskRefused(reason: string): void {
+    this.diskRefusal = reason;
+    for (const group of this.all()) group.machine.diskRefused(reason);
+  }
+
+  mayLead(allowed: boolean): void {
+    this.leadAllowed = allowed;
+    for (const group of this.all()) group.machine.mayLead(allowed);
+  }
+
+  /** Before a stop: a checkpoint each, and leadership to others. */
+  windDown(): void {
+    this.mayLead(false);
+    for (const group of this.all()) {
+      group.askCheckpoint();
+      group.machine.stepAside();
+    }
+  }
+
+  get isBusy(): boolean {
+    return [...this.all()].some((group) => group.isBusy);
+  }
+
+  get leads(): boolean {
+    return [...this.all()].some((group) => group.machine.describe().role === "leader");
+  }
+}

@@ -1,0 +1,112 @@
+import { KvError } from "../kv/errors.js";
+import { findGrant } from "../kv/grants.js";
+import { errorResult, type Result } from "../kv/result.js";
+import { type CatalogKeeper, unknownKeyspace } from "./catalog-keeper.js";
+import type { Group } from "./group.js";
+import type { NodeRequest } from "./session.js";
+
+/** What the router needs of the node. */
+export interface RouterHost {
+  readonly keeper: CatalogKeeper;
+  readonly nowMs: number;
+  isRunning(): boolean;
+  catalogGroup(): Group | undefined;
+  group(id: number): Group | undefined;
+}
+
+/** From a request to the group that it is for, or to the reason why that cannot be. */
+export class Router {
+  /** Requests of a keyspace whose group is not running here, by name. */
+  private readonly waiting = new Map<string, NodeRequest[]>();
+  /** To be answered in the next turn: nobody is answered from within `submit`. */
+  private refused: { request: NodeRequest; result: Result }[] = [];
+
+  constructor(private readonly host: RouterHost) {}
+
+  route(request: NodeRequest): void {
+    if (!this.host.isRunning()) {
+      this.refuse(request, errorResult(new KvError("stopping")));
+      return;
+    }
+    const group = this.groupFor(request);
+    if (group === undefined) this.waitForGroup(request);
+    else {
+      const grant = findGrant("raft", {}, request.level);
+      if (grant instanceof KvError) this.refuse(request, errorResult(grant));
+      else group.enqueue(request);
+    }
+  }
+
+  private groupFor(request: NodeRequest): Group | undefined {
+    if (request.session.isCatalog) return this.host.catalogGroup();
+    const keyspace = this.host.keeper.catalog.keyspaces.get(request.keyspace);
+    return keyspace === undefined ? undefined : this.host.group(keyspace.group);
+  }
+
+  refuse(request: NodeRequest, result: Result): void {
+    this.refused.push({ request, result });
+  }
+
+  /** The group is about to run here, or the catalog's newest state must tell that there is no such keyspace. */
+  private waitForGroup(request: NodeRequest): void {
+    const { keyspace, session } = request;
+    if (session.isCatalog) {
+      this.refuse(request, errorResult(new KvError("unavailable", "this node has not joined its cluster yet")));
+      return;
+    }
+    const waiting = this.waiting.get(keyspace);
+    if (waiting !== undefined) {
+      waiting.push(request);
+      return;
+    }
+    this.waiting.set(keyspace, [request]);
+    if (!this.host.keeper.catalog.keyspaces.has(keyspace)) this.askCatalog(keyspace);
+  }
+
+  private askCatalog(keyspace: string): void {
+    const { keeper } = this.host;
+    keeper.refresh((error) => {
+      // Known now: its group is opened, and takes what waits when it runs.
+      if (error === null && keeper.catalog.keyspaces.has(keyspace)) this.groupMayRun(keyspace);
+      else {
+        for (const request of this.takeWaiting(keyspace)) {
+          this.refuse(request, error === null ? unknownKeyspace(keyspace) : errorResult(error));
+        }
+      }
+    });
+  }
+
+  /** Sends what waits on its way if the keyspace's group runs. */
+  groupMayRun(keyspace: string): void {
+    const entry = this.host.keeper.catalog.keyspaces.get(keyspace);
+    if (entry === undefined || this.host.group(entry.group) === undefined) return;
+    for (const request of this.takeWaiting(keyspace)) this.route(request);
+  }
+
+  private takeWaiting(keyspace: string): NodeRequest[] {
+    const requests = this.waiting.get(keyspace) ?? [];
+    this.waiting.delete(keyspace);
+    return requests;
+  }
+
+  tick(): void {
+    for (const [keyspace, requests] of this.waiting) {
+      const left = requests.filter((request) => {
+        if (request.deadlineMs > this.host.nowMs) return true;
+        this.refuse(request, errorResult(new KvError("unavailable")));
+        return false;
+      });
+      if (left.length === 0) this.waiting.delete(keyspace);
+      else this.waiting.set(keyspace, left);
+    }
+  }
+
+  /** Answers whether it has answered anybody. */
+  answerRefused(): boolean {
+    if (this.refused.length === 0) return false;
+    const refused = this.refused;
+    this.refused = [];
+    for (const { request, result } of refused) request.session.finished(request, result);
+    return true;
+  }
+}

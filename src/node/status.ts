@@ -1,0 +1,40 @@
+import type { Catalog, KeyspaceEntry } from "../cluster/catalog.js";
+import type { BackendStatus, KeyspaceStatus } from "../kv/backend.js";
+import { LEVEL_NAMES } from "../kv/level.js";
+import type { HostedGroups } from "./hosted-groups.js";
+import type { NodeOptions } from "./options.js";
+import type { Peers } from "./peers.js";
+
+/** What a node tells of itself. */
+export function nodeStatus(options: NodeOptions, catalog: Catalog, peers: Peers, groups: HostedGroups): BackendStatus {
+  return {
+    node: options.node,
+    clusterId: catalog.cluster?.id ?? "",
+    version: options.buildVersion,
+    members: options.members.map((member) => ({
+      node: member.node,
+      peerAddress: member.peerAddress,
+      clientAddress: member.clientAddress,
+      connected: member.node === options.node || peers.isConnected(member.node),
+    })),
+    keyspaces: [...catalog.keyspaces.values()].map((keyspace) => keyspaceStatus(keyspace, groups)),
+  };
+}
+
+function keyspaceStatus(keyspace: KeyspaceEntry, groups: HostedGroups): KeyspaceStatus {
+  const described = groups.get(keyspace.group)?.machine.describe();
+  return {
+    name: keyspace.name,
+    protocol: keyspace.protocol,
+    defaultLevel: LEVEL_NAMES[keyspace.defaultLevel],
+    group: keyspace.group,
+    role: described?.role ?? "opening",
+    leader: described?.leader ?? 0,
+    epoch: described?.epoch ?? 0,
+    lastPosition: described?.lastPosition ?? 0,
+    commitPosition: described?.commitPosition ?? 0,
+    appliedPosition: described?.appliedPosition ?? 0,
+    recovering: described?.recovering ?? false,
+    replicas: [...keyspace.voters, ...keyspace.learners],
+  };
+}
