@@ -129,16 +129,17 @@ class Cluster {
     }
     if (message.type === "listening") {
       node.listening = true;
-      if (!this.shown) {
-        const count = this.nodes.filter((each) => each.listening).length;
-        console.log(`node ${node.config.node} is up (${count} of ${this.nodes.length}), forming the cluster …`);
-      } else console.log(`node ${node.config.node} is up again`);
+      if (this.shown) return;
+      const count = this.nodes.filter((each) => each.listening).length;
+      console.log(`node ${node.config.node} is up (${count} of ${this.nodes.length}), forming the cluster …`);
       return;
     }
     node.status = message.status;
-    if (this.shown || this.nodes.some((each) => each.status === null)) return;
-    this.shown = true;
-    this.show(message.status);
+    if (this.shown) console.log(`node ${node.config.node} is up again`);
+    else if (this.nodes.every((each) => each.status !== null)) {
+      this.shown = true;
+      this.show(message.status);
+    }
   }
 
   private show(status: BackendStatus): void {

@@ -10,6 +10,8 @@ import type { Outbox } from "./outbox.js";
 export type NodeId = number;
 /** Unique in a cluster for ever; the catalog hands them out. 0 is the registry. */
 export type GroupId = number;
+/** Records of the node itself, of no group. */
+export const NODE_RECORDS: GroupId = 0xffff_ffff;
 /**
  * Names one life of a replica's memory: 48 random bits. A replica that has lost anything that it had promised returns
  * under a new one.

@@ -1,7 +1,7 @@
 import { CATALOG_GROUP, type Catalog, CLUSTER_VERSION, type MemberEntry } from "../cluster/catalog.js";
 import { assert } from "../core/assert.js";
 import { CodecError } from "../core/bytes.js";
-import { type GroupId, type Incarnation, MemoryLost, type NodeId } from "../core/machine.js";
+import { type GroupId, type Incarnation, MemoryLost, NODE_RECORDS, type NodeId } from "../core/machine.js";
 import type { Backend, BackendStatus, Principal, Session } from "../kv/backend.js";
 import { type Command, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
@@ -62,6 +62,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   private identity!: Identity;
   private readonly groups: HostedGroups;
+  private startUp: StartUp | null = null;
   private forming: Forming | null = null;
   readonly keeper: CatalogKeeper;
   private readonly peers: Peers;
@@ -105,18 +106,26 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.refreshClock();
     const createLog = (): Log =>
       new Log(this.ports.disk, { ...this.options.log, freshIdentity: this.ports.entropy.u48() + 1 }, this);
-    new StartUp(this.nodeId, this.ports, createLog, this.hooks.verifyStates === true, (problem, found) => {
-      if (found === null) {
-        this.state = "stopped";
-        done(problem);
-        return;
-      }
-      this.found(found);
-      done(null);
-    }).run();
+    this.startUp = new StartUp(
+      this.nodeId,
+      this.ports,
+      createLog,
+      this.hooks.verifyStates === true,
+      (problem, found) => {
+        if (found === null) {
+          this.state = "stopped";
+          done(problem);
+          return;
+        }
+        this.found(found);
+        done(null);
+      },
+    );
+    this.startUp.run();
   }
 
   private found(found: Found): void {
+    this.startUp = null;
     this.identity = found.identity;
     this.log = found.log;
     this.groups.found(found);
@@ -406,6 +415,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   // The disk (LogListener)
 
   logDurable(group: GroupId, seq: number): void {
+    if (group === NODE_RECORDS) this.startUp?.logDurable();
     this.groups.get(group)?.logDurable(seq);
     this.wake();
   }

@@ -1,6 +1,6 @@
 import { assert } from "../core/assert.js";
-import { CodecError } from "../core/bytes.js";
-import type { GroupId } from "../core/machine.js";
+import { CodecError, EMPTY_BYTES } from "../core/bytes.js";
+import { type GroupId, LogRecord, NODE_RECORDS, RecordKind } from "../core/machine.js";
 import { newIncarnation } from "../protocols/raft/options.js";
 import { IDENTITY_FILE, Identity } from "./identity.js";
 import type { Log } from "./log/log.js";
@@ -10,6 +10,11 @@ import { BufferedState } from "./state/buffered-state.js";
 import { StateDamaged, StateFormatUnknown } from "./state/state-damaged.js";
 
 const VERIFY_ENTRIES_A_STEP = 100_000;
+
+/** Whether the log holds anything but that it was founded. */
+function hasPromises(outcome: RecoveryOutcome): boolean {
+  return [...outcome.groups.keys()].some((group) => group !== NODE_RECORDS);
+}
 
 /** What a node has found in its folder. */
 export interface Found {
@@ -30,6 +35,7 @@ export type StartDone = (problem: string | null, found: Found | null) => void;
 export class StartUp {
   private readonly stores = new Map<GroupId, GroupStore>();
   private identity: Identity | null = null;
+  private logFounded: (() => void) | null = null;
 
   constructor(
     private readonly node: number,
@@ -124,10 +130,31 @@ export class StartUp {
     else if (outcome.kind === "damaged") this.rebuild(outcome.reason);
     else if (outcome.kind === "empty" && this.identity?.formed === true) {
       this.rebuildLater("the log is gone, though this node has been part of the cluster");
-    } else if (outcome.kind === "ok" && this.identity === null) {
+    } else if (this.identity === null && hasPromises(outcome)) {
       this.rebuildLater("the identity file is gone, though there is a log");
-    } else if (this.identity === null) this.beginLife(log, outcome);
-    else this.finish(this.identity, log, outcome, "");
+    } else {
+      const { identity } = this;
+      const next = (): void => {
+        if (identity === null) this.beginLife(log, outcome);
+        else this.finish(identity, log, outcome, "");
+      };
+      if (outcome.kind === "empty") this.foundLog(log, next);
+      else next();
+    }
+  }
+
+  /** A log that this node has had always holds a record: one without is a lost one. */
+  private foundLog(log: Log, then: () => void): void {
+    this.logFounded = then;
+    log.append(NODE_RECORDS, new LogRecord(RecordKind.hardState, 0, 0, EMPTY_BYTES), 1);
+    log.submit();
+  }
+
+  /** The node's log listener passes on what comes while it starts. */
+  logDurable(): void {
+    const then = this.logFounded;
+    this.logFounded = null;
+    then?.();
   }
 
   /** An empty folder: a new life, of which the others must tell whether there was one before. */
@@ -166,7 +193,7 @@ export class StartUp {
           }
           assert(outcome.kind === "empty", "a log that starts over is empty");
           const clean = life.with({ damage: "" });
-          this.save(clean, () => this.finish(clean, log, outcome, damage));
+          this.foundLog(log, () => this.save(clean, () => this.finish(clean, log, outcome, damage)));
         });
       });
     });

@@ -3,8 +3,10 @@ import { raftScript } from "./script-raft.js";
 import { ScriptWorld } from "./script-world.js";
 import { goldenTraces } from "./testing/golden.js";
 
-function traces(folder: string): void {
-  goldenTraces(new URL(folder, import.meta.url), () => new ScriptWorld(raftScript()));
+function traces(folder: string, least: number): void {
+  goldenTraces(new URL(folder, import.meta.url), () => new ScriptWorld(raftScript()), least);
 }
 
-describe("raft traces", () => traces("./testdata/raft/"));
+describe("raft traces", () => traces("./testdata/raft/", 1));
+
+describe("the stories of raft's DESIGN.md", () => traces("../protocols/raft/testdata/", 24));

@@ -67,6 +67,10 @@ export class Follower {
   }
 
   onHeartbeat(peer: NodeId, message: RaftMessage): void {
+    // Logs that have an entry of the same index and term agree up to it (Raft paper 5.3).
+    if (this.raft.log.termAt(message.index) === message.logTerm) {
+      this.verifiedIndex = Math.max(this.verifiedIndex, message.index);
+    }
     this.commitThrough(message.commit);
     if (message.has(MessageFlag.silent)) return;
     this.lastRoundAnswered = 0; // a heartbeat is always answered

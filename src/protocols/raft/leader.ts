@@ -265,7 +265,7 @@ export class Leader {
   private replicateTo(progress: Progress): boolean {
     const { log, options } = this.raft;
     let appended = false;
-    while (progress.next <= log.lastIndex && !progress.paused && progress.state !== ProgressState.snapshot) {
+    while (progress.wantsAppend(log.lastIndex)) {
       if (progress.inflightBytes >= options.maxInflightBytes) break;
       if (log.termAt(progress.next - 1) < 0) {
         progress.becomeSnapshot(this.raft.checkpointIndex);
@@ -278,7 +278,7 @@ export class Leader {
     return appended;
   }
 
-  /** The next entries (none when `maxBytes` is 0: only the question whether the peer has what was sent). */
+  /** The next entries (none when `maxBytes` is 0, or to find out where the peer stands: only the question what it has). */
   private sendAppend(progress: Progress, maxBytes: number): void {
     const { raft } = this;
     const message = raft.message(MessageKind.append);
@@ -293,7 +293,7 @@ export class Leader {
       const entries = raft.log.slice(progress.next, maxBytes);
       message.entries = entries;
       if (progress.state === ProgressState.probe) progress.paused = true;
-      else {
+      else if (entries.length > 0) {
         let bytes = 0;
         for (const entry of entries) bytes += entry.payload.length + 32;
         progress.sent(entries[entries.length - 1].index, bytes);
@@ -304,6 +304,9 @@ export class Leader {
 
   private sendHeartbeat(progress: Progress, silent: boolean): void {
     const message = this.raft.message(MessageKind.heartbeat);
+    // What the peer has acknowledged: after a restart it does not know by itself how far its log agrees with ours.
+    message.index = progress.match;
+    message.logTerm = Math.max(0, this.raft.log.termAt(progress.match));
     message.commit = this.raft.commitIndex;
     message.round = this.round;
     message.numbers = this.recoveringPeers();

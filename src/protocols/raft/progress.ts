@@ -42,6 +42,12 @@ export class Progress {
     this.next = next;
   }
 
+  /** Whether an append should leave now. A probe goes even without entries: it finds out what the peer has. */
+  wantsAppend(lastIndex: number): boolean {
+    if (this.paused || this.state === ProgressState.snapshot) return false;
+    return this.next <= lastIndex || (this.state === ProgressState.probe && this.match < lastIndex);
+  }
+
   sent(lastIndex: number, bytes: number): void {
     this.inflight.push({ index: lastIndex, bytes });
     this.inflightBytes += bytes;
