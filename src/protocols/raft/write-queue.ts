@@ -108,21 +108,17 @@ export class WriteQueue {
 
   /** One section from `start` on; answers where the next begins. */
   private encodeSection(requests: Request[], start: number): number {
-    const own = requests[start].id === null;
-    if (!own && this.answerRetry(requests[start])) return start + 1;
+    if (requests[start].id !== null) {
+      this.encodeExternal(requests[start]);
+      return start + 1;
+    }
     const taken: Request[] = [];
     let deadlineMs = Number.POSITIVE_INFINITY;
     let at = start;
-    if (own) {
-      if (this.nextSequence === 1) this.openedMs = Math.max(1, this.replica.store.timeMs);
-      this.writer.begin(this.client, this.nextSequence, this.acknowledgedThrough(), 0, this.openedMs);
-    } else {
-      const id = requests[start].id!;
-      this.writer.begin(id.client, id.sequence, id.acknowledgedThrough, SectionFlag.keepResults);
-    }
-    while (at < requests.length) {
+    if (this.nextSequence === 1) this.openedMs = Math.max(1, this.replica.store.timeMs);
+    this.writer.begin(this.client, this.nextSequence, this.acknowledgedThrough(), 0, this.openedMs);
+    while (at < requests.length && requests[at].id === null) {
       const request = requests[at];
-      if ((request.id === null) !== own) break;
       at += 1;
       if (request.cancelled) {
         this.finish(request, errorResult(new KvError("cancelled")));
@@ -131,10 +127,24 @@ export class WriteQueue {
       this.writer.add(request.command);
       taken.push(request);
       if (request.deadlineMs < deadlineMs) deadlineMs = request.deadlineMs;
-      if (!own || taken.length === MAX_SECTION_COMMANDS || this.writer.byteLength > this.options.maxEntryBytes) break;
+      if (taken.length === MAX_SECTION_COMMANDS || this.writer.byteLength > this.options.maxEntryBytes) break;
     }
-    if (taken.length > 0) this.enqueue(own ? null : requests[start], taken, deadlineMs);
+    if (taken.length > 0) {
+      this.enqueue(this.client, this.nextSequence, taken, deadlineMs);
+      this.nextSequence += taken.length;
+    }
     return at;
+  }
+
+  /** A request with an id of its client's own: a section by itself, whose result the session table keeps. */
+  private encodeExternal(request: Request): void {
+    const { client, sequence, acknowledgedThrough } = request.id!;
+    if (request.cancelled) this.finish(request, errorResult(new KvError("cancelled")));
+    else if (!this.answerRetry(request)) {
+      this.writer.begin(client, sequence, acknowledgedThrough, SectionFlag.keepResults);
+      this.writer.add(request.command);
+      this.enqueue(client, sequence, [request], request.deadlineMs);
+    }
   }
 
   /** The first copy of a retry may have been applied since it came: the leader would drop the second without a word. */
@@ -148,10 +158,7 @@ export class WriteQueue {
     return true;
   }
 
-  private enqueue(external: Request | null, requests: Request[], deadlineMs: number): void {
-    const client = external === null ? this.client : external.id!.client;
-    const firstSequence = external === null ? this.nextSequence : external.id!.sequence;
-    if (external === null) this.nextSequence += requests.length;
+  private enqueue(client: string, firstSequence: number, requests: Request[], deadlineMs: number): void {
     const section = new PendingSection(client, firstSequence, this.writer.finish(), requests, deadlineMs);
     const list = this.pending.get(client);
     if (list === undefined) this.pending.set(client, [section]);
@@ -169,19 +176,23 @@ export class WriteQueue {
   applied(client: string, firstSequence: number, results: Result[], position: number): void {
     const list = this.pending.get(client);
     if (list === undefined) return;
-    const at = list.findIndex((section) => section.firstSequence === firstSequence);
-    if (at < 0) return;
-    const section = list[at];
-    list.splice(at, 1);
-    this.bytes -= section.bytes.length;
+    // More than one, if a client has sent its retry to the node that its first try had gone to.
+    for (let at = 0; at < list.length; ) {
+      if (list[at].firstSequence === firstSequence) this.answerSection(list.splice(at, 1)[0], results, position);
+      else at += 1;
+    }
     if (list.length === 0) this.pending.delete(client);
+    if (client === this.client && results[0]?.error?.code === "session_expired") this.startNewSession();
+  }
+
+  private answerSection(section: PendingSection, results: Result[], position: number): void {
+    this.bytes -= section.bytes.length;
     for (let i = 0; i < section.requests.length; i += 1) {
       const request = section.requests[i];
       if (request === null) continue;
       request.position = position;
       this.finish(request, results[i]);
     }
-    if (client === this.client && results[0]?.error?.code === "session_expired") this.startNewSession();
   }
 
   /**
