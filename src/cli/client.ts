@@ -6,6 +6,8 @@ import { type Answer, type Reply, ReplyError, ReplyReader, textOf } from "./repl
 
 /** A node that takes longer to say hello is passed over, if there is another. */
 const HELLO_MS_MAX = 2_000;
+/** The longest timer that Node knows. */
+const TIMER_MS_MAX = 2_147_483_647;
 
 /** What every request of a connection is to be asked with. */
 export interface SessionChoice {
@@ -95,7 +97,7 @@ export class Client {
         return;
       }
       const late = (): void => this.breakOff(`it did not answer within ${timeoutMs} ms`);
-      const timer = setTimeout(late, timeoutMs);
+      const timer = setTimeout(late, Math.min(timeoutMs, TIMER_MS_MAX));
       this.waiting = {
         done: (answer) => {
           clearTimeout(timer);

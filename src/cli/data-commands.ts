@@ -98,7 +98,7 @@ function deleteCommand(): Command {
     .argument("<key...>")
     .action((keys: string[], flags: SessionFlags) =>
       withClient(flags, "writes", async (client) => {
-        const deleted = await client.demand(["DEL", ...keys]);
+        const deleted = (await client.demand(["DEL", ...keys])) as number;
         if (deleted === 0) process.exitCode = Exit.no;
         if (!flags.json) await writeLine(String(deleted));
         return { deleted };
@@ -114,7 +114,7 @@ function incrementCommand(): Command {
     .argument("[by]", "what to add: a whole number of 64 bits, also negative", integer, "1")
     .action((key: string, by: string, flags: SessionFlags) =>
       withClient(flags, "writes", async (client) => {
-        const sum = await client.demand(["INCRBY", key, by]);
+        const sum = (await client.demand(["INCRBY", key, by])) as number | bigint;
         if (!flags.json) await writeLine(String(sum));
         // Beyond 2^53 a number of JSON would lose digits.
         return { key, value: typeof sum === "bigint" ? sum.toString() : sum };

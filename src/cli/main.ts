@@ -1,5 +1,5 @@
 /** The command line. What only one command needs is loaded when it runs: `gamut get` must be quick. */
-import { Command } from "commander";
+import { Command, Help, type Option } from "commander";
 import { DEFAULT_PORT_BASE } from "./address.js";
 import { benchCommand } from "./bench/command.js";
 import { checkCommand } from "./check-command.js";
@@ -73,14 +73,22 @@ function programme(): Command {
   const commands = [upCommand(), ...dataCommands(), keyspaceCommand(), statusCommand()];
   commands.push(nodeCommand(), checkCommand(), simCommand(), benchCommand());
   for (const command of commands) program.addCommand(command);
-  throwInsteadOfExit(program);
+  prepare(program);
   return program;
 }
 
 /** Commands that are added, not made by their parent, inherit nothing. */
-function throwInsteadOfExit(command: Command): void {
-  command.exitOverride().showHelpAfterError(`(see ${path(command)} --help)`);
-  for (const child of command.commands) throwInsteadOfExit(child);
+function prepare(command: Command): void {
+  command
+    .exitOverride()
+    .showHelpAfterError(`(see ${path(command)} --help)`)
+    .configureHelp({ optionDescription });
+  for (const child of command.commands) prepare(child);
+}
+
+/** A flag is off unless it is given: that needs no words. */
+function optionDescription(option: Option): string {
+  return option.defaultValue === false ? option.description : new Help().optionDescription(option);
 }
 
 function path(command: Command): string {

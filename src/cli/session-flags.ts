@@ -29,7 +29,11 @@ export interface SessionFlags extends AddressFlags {
 export function addAddressFlags(command: Command): Command {
   return command
     .option("-a, --address <host:port>", "a node; repeat it for more, which are tried in turn", gatherAddress)
-    .option("--timeout <time>", "how long to wait for an answer, e.g. 500ms, 10s", duration, TIMEOUT_MS)
+    .addOption(
+      new Option("--timeout <time>", "how long to wait for an answer, e.g. 500ms, 1m")
+        .argParser(duration)
+        .default(TIMEOUT_MS, "10s"),
+    )
     .option("--json", "print JSON", false)
     .addHelpText("after", EXIT_CODES_HELP)
     .addHelpText("after", "\nAddresses also come from GAMUT_ADDRESS=host:port,host:port; else 127.0.0.1:7001 to 7003.");
@@ -72,7 +76,7 @@ export function wholeNumber(text: string): number {
 /** From the flags, else from the environment, else those of `gamut up`. */
 export function addressesOf(flags: Pick<AddressFlags, "address">): readonly Address[] {
   if (flags.address !== undefined) return flags.address;
-  const listed = process.env["GAMUT_ADDRESS"] ?? "";
+  const listed = process.env.GAMUT_ADDRESS ?? "";
   if (listed.trim() === "") return defaultAddresses();
   return listed.split(",").map((text) => {
     const split = splitAddress(text.trim());
@@ -137,7 +141,7 @@ function receiptFields(receipt: string): Record<string, unknown> {
   for (const field of receipt.split(" ")) {
     const at = field.indexOf("=");
     const [name, value] = [field.slice(0, at), field.slice(at + 1)];
-    if (name === "durable-on") fields["durableOn"] = value.split(",").map(Number);
+    if (name === "durable-on") fields.durableOn = value.split(",").map(Number);
     else fields[name] = /^\d+$/.test(value) ? Number(value) : value;
   }
   return fields;

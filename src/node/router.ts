@@ -1,3 +1,4 @@
+import { DEFAULT_KEYSPACE } from "../cluster/catalog.js";
 import { KvError } from "../kv/errors.js";
 import { findGrant } from "../kv/grants.js";
 import { errorResult, type Result } from "../kv/result.js";
@@ -70,10 +71,15 @@ export class Router {
       if (error === null && keeper.catalog.keyspaces.has(keyspace)) this.groupMayRun(keyspace);
       else {
         for (const request of this.takeWaiting(keyspace)) {
-          this.refuse(request, error === null ? unknownKeyspace(keyspace) : errorResult(error));
+          this.refuse(request, error === null ? this.absence(keyspace) : errorResult(error));
         }
       }
     });
+  }
+
+  private absence(keyspace: string): Result {
+    if (keyspace !== DEFAULT_KEYSPACE) return unknownKeyspace(keyspace);
+    return errorResult(new KvError("unavailable", "the cluster is still being founded: try again in a moment"));
   }
 
   /** Sends what waits on its way if the keyspace's group runs. */

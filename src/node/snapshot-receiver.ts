@@ -10,6 +10,9 @@ import type { SnapshotInstall } from "./state/snapshot-install.js";
 /** Silence after which a half-received snapshot is thrown away. */
 const GIVE_UP_TICKS = 500;
 
+/** As many as a sender has under way, and some. */
+const AHEAD_MAX = 8;
+
 export interface SnapshotTarget {
   appliedPosition(): number;
   installed(epoch: number, position: number): void;
@@ -24,6 +27,8 @@ export class SnapshotReceiver {
   private epoch = 0;
   /** A chunk is on its way to the store; the next one is taken after it. */
   private storing = false;
+  /** Chunks that came while an earlier one was being stored. */
+  private readonly ahead = new Map<number, Uint8Array>();
   private silentTicks = 0;
   finishing = false;
   closed = false;
@@ -40,21 +45,37 @@ export class SnapshotReceiver {
     const id = part.u53();
     const sequence = part.u32();
     const bytes = part.blob();
-    if ((this.id !== id || this.peer !== peer || this.install === null) && !this.begin(peer, id, sequence, bytes))
-      return;
+    const known = this.id === id && this.peer === peer && this.install !== null;
+    if (!known && !this.begin(peer, id, sequence, bytes)) return;
     this.silentTicks = 0;
-    if (this.storing) return; // the sender comes again
-    if (sequence !== this.install!.nextSequence) {
-      this.report(SnapshotStatus.wanted, this.install!.nextSequence);
-      return;
+    const wanted = this.install!.nextSequence;
+    if (sequence < wanted || sequence >= wanted + AHEAD_MAX) this.report(SnapshotStatus.wanted, wanted);
+    else {
+      this.ahead.set(sequence, copyBytes(bytes));
+      this.acceptNext();
     }
-    this.accept(copyBytes(bytes));
+  }
+
+  /** Chunks are stored one at a time, in their order; what comes meanwhile waits. */
+  private acceptNext(): void {
+    const { install } = this;
+    if (this.storing || install === null) return;
+    const bytes = this.ahead.get(install.nextSequence);
+    if (bytes === undefined) return;
+    this.ahead.delete(install.nextSequence);
+    this.accept(bytes);
   }
 
   private begin(peer: NodeId, id: number, sequence: number, bytes: Uint8Array): boolean {
-    if (sequence !== 0 || this.storing) return false;
+    if (this.storing) return false;
+    if (sequence !== 0) {
+      // The middle of a stream whose beginning this process has not seen: it must begin again.
+      if (this.install === null) this.refuse(peer, id);
+      return false;
+    }
     this.install?.abort();
     this.install = null;
+    this.ahead.clear();
     this.peer = peer;
     this.id = id;
     const chunk = SnapshotChunk.decode(bytes);
@@ -77,7 +98,10 @@ export class SnapshotReceiver {
         if (this.closed || this.install !== install) return;
         if (error !== null) this.giveUp(`the snapshot cannot be stored: ${error.message}`);
         else if (install.complete) this.finish(install);
-        else this.report(SnapshotStatus.wanted, install.nextSequence);
+        else {
+          this.report(SnapshotStatus.wanted, install.nextSequence);
+          this.acceptNext();
+        }
         this.context.wake();
       });
     } catch (error) {
@@ -108,6 +132,12 @@ export class SnapshotReceiver {
   private giveUp(_reason: string): void {
     this.install?.abort();
     this.install = null;
+    this.report(SnapshotStatus.refused, 0);
+  }
+
+  private refuse(peer: NodeId, id: number): void {
+    this.peer = peer;
+    this.id = id;
     this.report(SnapshotStatus.refused, 0);
   }
 

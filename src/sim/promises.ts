@@ -22,7 +22,15 @@ export class Promises {
   private lastPosition = 0;
   private written: Written[] = [];
 
-  constructor(private readonly raft: Raft) {
+  /**
+   * `before`: the replica's promises when its last process ended, null if there was none. `broken` hears what this one
+   * has forgotten of them.
+   */
+  constructor(
+    private readonly raft: Raft,
+    before: Promises | null,
+    broken: (problem: string) => void,
+  ) {
     const { outbox } = raft;
     const append = outbox.append.bind(outbox);
     outbox.append = (kind, epoch, position, payload) => {
@@ -35,6 +43,10 @@ export class Promises {
       this.moveBase(from.position);
       for (const record of tail) this.persist(record);
       start(from, tail);
+      // A new life does not stand by what an older one has promised; that it says so is the point of it.
+      if (before === null || before.raft.hard.incarnation !== raft.hard.incarnation) return;
+      const forgotten = this.forgotten(before);
+      if (forgotten !== "") broken(forgotten);
     };
     const stored = raft.stored.bind(raft);
     raft.stored = (seq) => {
@@ -46,6 +58,25 @@ export class Promises {
       this.moveBase(position);
       installed(epoch, position);
     };
+  }
+
+  /** What the last process knew to be durable and this one does not find. */
+  private forgotten(before: Promises): string {
+    if (this.term < before.term) return `comes back in term ${this.term} and had been in ${before.term}`;
+    if (this.term === before.term && before.vote !== 0 && this.vote !== before.vote) {
+      return `comes back with its vote of term ${this.term} for ${this.vote}, which had been for ${before.vote}`;
+    }
+    // Writes that were under way may have replaced what they were to replace.
+    let sure = before.lastPosition;
+    for (const { record } of before.written) {
+      if (record.kind !== RecordKind.hardState) sure = Math.min(sure, record.position - 1);
+    }
+    for (let position = this.basePosition + 1; position <= sure; position += 1) {
+      const term = before.terms.get(position);
+      if (term === undefined || this.terms.get(position) === term) continue;
+      return `comes back without its entry ${position} of term ${term}, which had been durable`;
+    }
+    return "";
   }
 
   private moveBase(position: number): void {

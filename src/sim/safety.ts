@@ -14,8 +14,10 @@ export class Replica {
   constructor(
     readonly raft: Raft,
     readonly state: BufferedState,
+    before: Replica | null,
+    broken: (problem: string) => void,
   ) {
-    this.promises = new Promises(raft);
+    this.promises = new Promises(raft, before === null ? null : before.promises, broken);
   }
 }
 
@@ -29,6 +31,8 @@ const TURNS_BETWEEN_HASHES = 40;
 export class Safety {
   private readonly references = new Map<GroupId, Reference>();
   private readonly replicas: Map<GroupId, Replica>[] = [];
+  /** The replicas of each node's last process that had them. */
+  private readonly ended: Map<GroupId, Replica>[] = [];
   /** Who led which term of which group, who was voted for by which life in which term. */
   private readonly once = new Map<string, NodeId>();
   private turns = 0;
@@ -41,7 +45,10 @@ export class Safety {
     nodes: number,
     private readonly violate: (problem: string) => void,
   ) {
-    for (let node = 0; node <= nodes; node += 1) this.replicas.push(new Map());
+    for (let node = 0; node <= nodes; node += 1) {
+      this.replicas.push(new Map());
+      this.ended.push(new Map());
+    }
   }
 
   reference(group: GroupId): Reference {
@@ -59,10 +66,13 @@ export class Safety {
       this.snapshotsInstalled += 1;
       installed(epoch, position);
     };
-    this.replicas[node].set(group, new Replica(raft, state));
+    const before = this.ended[node].get(group) ?? null;
+    const broken = (problem: string): void => this.violate(`node ${node}, group ${group}: ${problem}`);
+    this.replicas[node].set(group, new Replica(raft, state, before, broken));
   }
 
   processEnds(node: NodeId): void {
+    for (const [group, replica] of this.replicas[node]) this.ended[node].set(group, replica);
     this.replicas[node].clear();
   }
 

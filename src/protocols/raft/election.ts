@@ -156,14 +156,14 @@ export class Election {
   }
 
   /**
-   * A vote is void if another voter already knows a newer life of its giver: that life may have voted again. (Any quorum
-   * that confirmed the newer life's recovery shares a member with the voters here.)
+   * A vote is void if another voter knows another life of its giver: that life may have voted again. (Any quorum that
+   * confirmed the other life's recovery shares a member with the voters here.)
    */
   private countedVote(node: NodeId): boolean | undefined {
     const ballot = this.ballots.get(node);
     if (ballot === undefined || !ballot.granted) return ballot?.granted;
     for (const other of this.ballots.values()) {
-      if (other.granted && (other.known.get(node) ?? 0) > ballot.incarnation) return undefined;
+      if (other.granted && (other.known.get(node) ?? ballot.incarnation) !== ballot.incarnation) return undefined;
     }
     return true;
   }

@@ -111,6 +111,7 @@ export class EntryLog {
   lastIndexWithTermAtMost(index: number, term: number): number {
     let at = Math.min(index, this.lastIndex);
     while (at > this.baseIndex && this.termAt(at) > term) at -= 1;
-    return at;
+    // Even the base may be too new: then the logs agree somewhere in what is compacted.
+    return at === this.baseIndex && this.baseTerm > term ? at - 1 : at;
   }
 }

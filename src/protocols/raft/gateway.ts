@@ -9,6 +9,7 @@ import type { Leader } from "./leader.js";
 import { MessageKind } from "./message.js";
 import type { Raft } from "./raft.js";
 import { ReadQueue } from "./read-queue.js";
+import { firstRound } from "./recovery.js";
 import { type PendingSection, WriteQueue } from "./write-queue.js";
 
 /** Where requests enter at this replica: writes go on to the leader, reads obtain an index from it. */
@@ -24,7 +25,7 @@ export class Gateway {
   constructor(private readonly raft: Raft) {
     const answer = (request: Request, result: Result): void => raft.outbox.reply(request, result);
     this.writes = new WriteQueue(raft.options, raft, answer);
-    this.reads = new ReadQueue((request) => raft.store.read(request.command), answer);
+    this.reads = new ReadQueue(firstRound(raft.options.seed), (request) => raft.store.read(request.command), answer);
     this.waits = new DurabilityWaits(raft);
     this.observer = {
       wants: (client) => this.writes.wants(client),

@@ -37,7 +37,7 @@ export class Inbox {
       if (raft.leaderId !== peer || raft.role !== "follower") raft.becomeFollower(message.term, peer);
       raft.election.restartTimer();
       raft.gateway.leaderRefuses = message.has(MessageFlag.refusing);
-      raft.recovery.note(message);
+      if (!raft.recovery.note(message)) return false;
     }
     return true;
   }

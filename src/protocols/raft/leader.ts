@@ -214,7 +214,9 @@ export class Leader {
     // A heartbeat that left after our newest append was answered, and yet that append is not acknowledged: it may be lost.
     if (progress.state === ProgressState.probe) progress.paused = false;
     else if (progress.state === ProgressState.replicate && progress.match < progress.next - 1) {
-      if (message.index < progress.next - 1) progress.becomeProbe(Math.min(message.index + 1, progress.next));
+      const compacted = this.raft.log.termAt(progress.next - 1) < 0;
+      if (compacted) progress.becomeProbe(progress.match + 1);
+      else if (message.index < progress.next - 1) progress.becomeProbe(Math.min(message.index + 1, progress.next));
       else this.sendAppend(progress, 0);
     }
   }

@@ -121,7 +121,7 @@ export const raftCodec: MessageCodec<RaftMessage> = {
     message.numbers = readNumbers(reader);
     message.client = reader.latin1();
     message.payload = copyOrEmpty(reader.blob());
-    message.entries = readEntries(reader);
+    message.entries = readEntries(reader, message);
     return message;
   },
 };
@@ -135,14 +135,20 @@ function readNumbers(reader: ByteReader): readonly number[] {
   return numbers;
 }
 
-function readEntries(reader: ByteReader): readonly Entry[] {
+/** They follow the message's previous entry without a gap, and their terms do not fall. */
+function readEntries(reader: ByteReader, message: RaftMessage): readonly Entry[] {
   const count = reader.u32();
   if (count === 0) return NO_ENTRIES;
   if (count > MAX_ENTRIES) throw new CodecError(`raft message with ${count} entries; at most ${MAX_ENTRIES}`);
   const entries: Entry[] = [];
+  let lastTerm = message.logTerm;
   for (let i = 0; i < count; i += 1) {
     const term = reader.u53();
     const index = reader.u53();
+    if (index !== message.index + 1 + i || term < lastTerm || term > message.term) {
+      throw new CodecError(`raft message with entry ${index} of term ${term} out of its order`);
+    }
+    lastTerm = term;
     entries.push(new Entry(term, index, copyOrEmpty(reader.blob())));
   }
   return entries;

@@ -65,7 +65,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   readonly election: Election;
   readonly gateway: Gateway;
   readonly follower = new Follower(this);
-  readonly recovery = new Recovery(this);
+  readonly recovery: Recovery;
   private readonly inbox = new Inbox(this);
   private readonly members: ReadonlySet<NodeId>;
   private pendingEntries: PendingEntry[] = [];
@@ -81,6 +81,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.configuration = options.configuration;
     this.members = new Set(configurationMembers(options.configuration));
     this.store = new Store(state);
+    this.recovery = new Recovery(this);
     this.election = this.createElection();
     this.gateway = new Gateway(this);
   }

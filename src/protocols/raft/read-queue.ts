@@ -29,10 +29,11 @@ export class ReadQueue {
   private queued: Request[] = [];
   private asked: AskedReads | null = null;
   private confirmed: ConfirmedReads[] = [];
-  private lastRound = 0;
   private count = 0;
 
+  /** `lastRound`: where the numbers begin; random, or an answer to an earlier life's question would pass for one to ours. */
   constructor(
+    private lastRound: number,
     private readonly execute: (request: Request) => Result,
     private readonly answer: (request: Request, result: Result) => void,
   ) {}

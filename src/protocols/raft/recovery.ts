@@ -1,9 +1,14 @@
 import type { NodeId } from "../../core/machine.js";
-import { MessageFlag, MessageKind, type RaftMessage } from "./message.js";
+import { MessageKind, type RaftMessage } from "./message.js";
 import type { Raft } from "./raft.js";
 
 /** Numbers of the questions of a recovering replica, apart from those of its reads. */
 const RECOVERY_ROUND_BASE = 2 ** 40;
+
+/** Where a life's numbers of questions begin: an answer to an earlier life must not be taken for one to this. */
+export function firstRound(seed: number): number {
+  return seed % 2 ** 36;
+}
 
 export function isRecoveryRound(round: number): boolean {
   return round > RECOVERY_ROUND_BASE;
@@ -15,14 +20,16 @@ export function isRecoveryRound(round: number): boolean {
  * its recovery began. DESIGN.md has the argument.
  */
 export class Recovery {
-  private round = 0;
+  private round: number;
   /** Applied and durable up to here, this replica counts again; Infinity until a leader has told. */
   private index = Number.POSITIVE_INFINITY;
   private age = 0;
   /** Write sequence of the record that ends the recovery; 0 when there is none under way. */
   private endSeq = 0;
 
-  constructor(private readonly raft: Raft) {}
+  constructor(private readonly raft: Raft) {
+    this.round = RECOVERY_ROUND_BASE + firstRound(raft.options.seed);
+  }
 
   get isUnderWay(): boolean {
     return this.raft.hard.recovering || this.endSeq !== 0;
@@ -38,7 +45,7 @@ export class Recovery {
     if (this.raft.leaderId === 0 || this.index !== Number.POSITIVE_INFINITY) return;
     if (this.age < this.raft.options.resendTicks) return;
     this.age = 0;
-    this.round = Math.max(this.round, RECOVERY_ROUND_BASE) + 1;
+    this.round += 1;
     this.raft.askReadIndex(this.round);
   }
 
@@ -65,15 +72,17 @@ export class Recovery {
     const known = raft.hard.known.get(peer) ?? 0;
     if (message.incarnation === known) return true;
     if (message.incarnation < known) {
-      if (message.has(MessageFlag.recovering)) {
-        const stale = raft.message(MessageKind.staleIncarnation);
-        stale.index = known;
-        raft.outbox.send(peer, stale);
-      }
+      this.sendStale(peer, known);
       return false;
     }
     this.seen(peer, message.incarnation);
     return true;
+  }
+
+  private sendStale(peer: NodeId, known: number): void {
+    const stale = this.raft.message(MessageKind.staleIncarnation);
+    stale.index = known;
+    this.raft.outbox.send(peer, stale);
   }
 
   private seen(peer: NodeId, incarnation: number): void {
@@ -83,20 +92,33 @@ export class Recovery {
     if (!first) this.raft.peerReplaced(peer);
   }
 
-  /** Learns of others' new lives from the leader. */
-  note(message: RaftMessage): void {
+  /**
+   * Learns of others' new lives from the leader. False: this replica knows a life of one of them that counts as newer (a
+   * clock went back), and must not confirm the leader's round as long as that one has not taken a higher number.
+   */
+  note(message: RaftMessage): boolean {
     const { raft } = this;
+    let agreed = true;
     for (let i = 0; i + 1 < message.numbers.length; i += 2) {
       const node = message.numbers[i];
-      if (node === raft.node || message.numbers[i + 1] <= (raft.hard.known.get(node) ?? 0)) continue;
-      this.seen(node, message.numbers[i + 1]);
+      const known = raft.hard.known.get(node) ?? 0;
+      if (node === raft.node || message.numbers[i + 1] === known) continue;
+      if (message.numbers[i + 1] > known) this.seen(node, message.numbers[i + 1]);
+      else {
+        this.sendStale(node, known);
+        agreed = false;
+      }
     }
+    return agreed;
   }
 
-  /** A clock that went back gave this life a lower number than an earlier one had. It has promised nothing yet. */
+  /**
+   * A clock that went back gave this life a lower number than another one had. It takes a higher one: that costs it what
+   * peers count for it, and no promise, for it has lost nothing since it began (or recovers).
+   */
   onStale(message: RaftMessage): void {
     const { hard } = this.raft;
-    if (!hard.recovering || message.index < hard.incarnation) return;
+    if (message.index <= hard.incarnation) return;
     hard.incarnation = message.index + 1;
     this.raft.persistHardState();
   }

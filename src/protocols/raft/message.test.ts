@@ -1,0 +1,97 @@
+import { describe, expect, test } from "vitest";
+import { ByteReader, ByteWriter, CodecError } from "../../core/bytes.js";
+import { Random } from "../../core/random.js";
+import { Entry } from "./entry-log.js";
+import { MessageFlag, MessageKind, RaftMessage, raftCodec } from "./message.js";
+
+const KINDS = Object.values(MessageKind);
+const FLAGS = Object.values(MessageFlag);
+
+function randomBytes(random: Random, most: number): Uint8Array {
+  return Uint8Array.from({ length: random.below(most + 1) }, () => random.below(256));
+}
+
+function randomNumber(random: Random): number {
+  return random.pick([0, 1, random.below(256), random.u32(), random.u48(), Number.MAX_SAFE_INTEGER]);
+}
+
+function randomMessage(random: Random): RaftMessage {
+  const message = new RaftMessage(random.pick(KINDS), randomNumber(random), randomNumber(random));
+  for (const flag of FLAGS) if (random.chance(0.3)) message.flags |= flag;
+  message.index = randomNumber(random);
+  message.logTerm = randomNumber(random);
+  message.commit = randomNumber(random);
+  message.round = randomNumber(random);
+  if (random.chance(0.3)) message.numbers = Array.from({ length: 1 + random.below(6) }, () => randomNumber(random));
+  if (random.chance(0.3)) message.client = String.fromCharCode(...Array.from({ length: 16 }, () => random.below(256)));
+  if (random.chance(0.3)) message.payload = randomBytes(random, 40);
+  if (random.chance(0.5)) {
+    message.entries = Array.from(
+      { length: 1 + random.below(4) },
+      () => new Entry(randomNumber(random), randomNumber(random), randomBytes(random, 30)),
+    );
+  }
+  return message;
+}
+
+function encode(message: RaftMessage): Uint8Array {
+  const writer = new ByteWriter(64);
+  raftCodec.encode(message, writer);
+  return writer.copy();
+}
+
+describe("a message on the wire", () => {
+  test("comes back as it was, and owns its bytes", () => {
+    const random = new Random(21);
+    for (let i = 0; i < 20_000; i += 1) {
+      const message = randomMessage(random);
+      const bytes = encode(message);
+      const reader = new ByteReader(bytes);
+      const decoded = raftCodec.decode(reader);
+      bytes.fill(0xee);
+      expect(decoded).toEqual(message);
+      expect(reader.remaining).toBe(0);
+    }
+  });
+
+  test("cut off anywhere is a codec error", () => {
+    const random = new Random(22);
+    for (let i = 0; i < 300; i += 1) {
+      const bytes = encode(randomMessage(random));
+      for (let length = 0; length < bytes.length; length += 1) {
+        expect(() => raftCodec.decode(new ByteReader(bytes.subarray(0, length)))).toThrow(CodecError);
+      }
+    }
+  });
+
+  test("with bytes changed is a codec error or another message, and nothing else", () => {
+    const random = new Random(23);
+    let errors = 0;
+    let messages = 0;
+    for (let i = 0; i < 50_000; i += 1) {
+      const bytes = encode(randomMessage(random));
+      for (let j = 0; j <= random.below(3); j += 1) bytes[random.below(bytes.length)] = random.below(256);
+      try {
+        const decoded = raftCodec.decode(new ByteReader(bytes));
+        messages += 1;
+        expect(raftCodec.decode(new ByteReader(encode(decoded)))).toEqual(decoded);
+      } catch (error) {
+        expect(error).toBeInstanceOf(CodecError);
+        errors += 1;
+      }
+    }
+    expect(errors).toBeGreaterThan(1_000);
+    expect(messages).toBeGreaterThan(1_000);
+  });
+
+  test("says which version or kind is not known", () => {
+    const bytes = encode(new RaftMessage(MessageKind.vote, 1, 1));
+    bytes[0] = 9;
+    expect(() => raftCodec.decode(new ByteReader(bytes))).toThrow("raft message version 9; this build reads 1");
+    bytes[0] = 1;
+    bytes[1] = KINDS.length + 1;
+    expect(() => raftCodec.decode(new ByteReader(bytes))).toThrow(`raft message of unknown kind ${KINDS.length + 1}`);
+    bytes[1] = 0;
+    expect(() => raftCodec.decode(new ByteReader(bytes))).toThrow("raft message of unknown kind 0");
+  });
+});
