@@ -381,7 +381,9 @@ export class Leader {
     for (const node of this.raft.configuration.voters) {
       const progress = this.progress.get(node);
       if (progress === undefined || progress.recovering || progress.refusing) continue;
-      if (best === null || progress.match > best.match) best = progress;
+      // Who has answered lately first: the other may be dead.
+      if (best === null || (progress.active ? 1 : 0) - (best.active ? 1 : 0) > 0) best = progress;
+      else if (progress.active === best.active && progress.match > best.match) best = progress;
     }
     if (best === null || majority(this.raft.configuration.voters.length) === 1) return;
     this.transferee = best.node;

@@ -25,13 +25,20 @@ function randomMessage(random: Random): RaftMessage {
   if (random.chance(0.3)) message.numbers = Array.from({ length: 1 + random.below(6) }, () => randomNumber(random));
   if (random.chance(0.3)) message.client = String.fromCharCode(...Array.from({ length: 16 }, () => random.below(256)));
   if (random.chance(0.3)) message.payload = randomBytes(random, 40);
-  if (random.chance(0.5)) {
-    message.entries = Array.from(
-      { length: 1 + random.below(4) },
-      () => new Entry(randomNumber(random), randomNumber(random), randomBytes(random, 30)),
-    );
-  }
+  if (random.chance(0.5)) addEntries(message, random);
   return message;
+}
+
+/** They follow the message's index, and their terms rise from its previous term to its own. */
+function addEntries(message: RaftMessage, random: Random): void {
+  message.index = random.u48();
+  message.logTerm = random.below(1_000);
+  message.term = message.logTerm + random.below(1_000);
+  let term = message.logTerm;
+  message.entries = Array.from({ length: 1 + random.below(4) }, (_, i) => {
+    term += random.below(message.term - term + 1);
+    return new Entry(term, message.index + 1 + i, randomBytes(random, 30));
+  });
 }
 
 function encode(message: RaftMessage): Uint8Array {
@@ -82,6 +89,20 @@ describe("a message on the wire", () => {
     }
     expect(errors).toBeGreaterThan(1_000);
     expect(messages).toBeGreaterThan(1_000);
+  });
+
+  test.each([
+    ["a gap before the first", [new Entry(3, 7, new Uint8Array(0))]],
+    ["a gap", [new Entry(3, 6, new Uint8Array(0)), new Entry(3, 8, new Uint8Array(0))]],
+    ["an entry older than the one before", [new Entry(3, 6, new Uint8Array(0)), new Entry(2, 7, new Uint8Array(0))]],
+    ["an entry older than the previous one", [new Entry(1, 6, new Uint8Array(0))]],
+    ["an entry newer than the leader", [new Entry(5, 6, new Uint8Array(0))]],
+  ])("with entries out of order is a codec error: %s", (_name, entries) => {
+    const message = new RaftMessage(MessageKind.append, 4, 1);
+    message.index = 5;
+    message.logTerm = 2;
+    message.entries = entries;
+    expect(() => raftCodec.decode(new ByteReader(encode(message)))).toThrow(CodecError);
   });
 
   test("says which version or kind is not known", () => {

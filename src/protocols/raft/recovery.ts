@@ -1,4 +1,5 @@
 import type { NodeId } from "../../core/machine.js";
+import { Random } from "../../core/random.js";
 import { MessageKind, type RaftMessage } from "./message.js";
 import type { Raft } from "./raft.js";
 
@@ -7,7 +8,7 @@ const RECOVERY_ROUND_BASE = 2 ** 40;
 
 /** Where a life's numbers of questions begin: an answer to an earlier life must not be taken for one to this. */
 export function firstRound(seed: number): number {
-  return seed % 2 ** 36;
+  return new Random(seed).fork("rounds").u32();
 }
 
 export function isRecoveryRound(round: number): boolean {
