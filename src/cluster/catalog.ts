@@ -1,7 +1,7 @@
 import { latin1Decode, latin1Encode } from "../core/bytes.js";
 import type { GroupId, Incarnation, NodeId } from "../core/machine.js";
 import { Command, Op } from "../kv/command.js";
-import { LEVEL_NAMES, type Level } from "../kv/level.js";
+import type { Level } from "../kv/level.js";
 import { type Result, ResultKind } from "../kv/result.js";
 
 /** Group of the catalog itself. */
@@ -124,8 +124,4 @@ export class Catalog {
       this.keyspaces.set(keyspace.name, keyspace);
     }
   }
-}
-
-export function describeKeyspace(keyspace: KeyspaceEntry): string {
-  return `${keyspace.name}: ${keyspace.protocol}, ${LEVEL_NAMES[keyspace.defaultLevel]} by default, voters ${keyspace.voters.join(", ")}`;
 }

@@ -3,7 +3,7 @@ import { type Command, isWrite, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import type { Level } from "../kv/level.js";
 import { type ReplySink, Request, type RequestId } from "../kv/request.js";
-import { errorResult, type Result, ResultKind } from "../kv/result.js";
+import { errorResult, type Result } from "../kv/result.js";
 import type { Group } from "./group.js";
 import type { GamutNode } from "./node.js";
 
@@ -120,8 +120,4 @@ export class NodeSession implements Session {
     this.closed = true;
     for (const request of this.waiting) request.cancelled = true;
   }
-}
-
-export function isError(result: Result): boolean {
-  return result.kind === ResultKind.error;
 }

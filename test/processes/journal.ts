@@ -1,6 +1,7 @@
 /** The history of a run against real processes, on one monotonic clock. */
-import { HistoryRecorder } from "../../src/check/index.js";
+
 import type { FunctionName, Value } from "../../src/check/index.js";
+import { HistoryRecorder } from "../../src/check/index.js";
 import type { Outcome } from "./ledger.js";
 
 /** One client as the checker sees it: who does not know an outcome goes on under another number. */

@@ -1,5 +1,5 @@
 /** The wires between the nodes: a proxy for each ordered pair, so that they can be cut, stalled and slowed. */
-import { createServer, connect, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { freePort } from "./ports.js";
 
 /**

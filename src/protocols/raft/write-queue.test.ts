@@ -57,7 +57,10 @@ class Bench {
 
   apply(...sections: PendingSection[]): void {
     this.appliedIndex += 1;
-    const payload = writeBatch(1_000, sections.map(({ bytes }) => bytes));
+    const payload = writeBatch(
+      1_000,
+      sections.map(({ bytes }) => bytes),
+    );
     this.store.applyBatch(payload, this.observer);
   }
 
@@ -94,7 +97,12 @@ describe("sections", () => {
     bench.add("b", 1);
     bench.add("c", 2);
     bench.add("d");
-    expect(describeSections(bench.send())).toEqual(["session 1 1+1", `${CLIENT} 1+1`, `${CLIENT} 2+1`, "session 1 2+1"]);
+    expect(describeSections(bench.send())).toEqual([
+      "session 1 1+1",
+      `${CLIENT} 1+1`,
+      `${CLIENT} 2+1`,
+      "session 1 2+1",
+    ]);
   });
 
   test("a section ends at the size of an entry", () => {
@@ -242,7 +250,12 @@ describe("sending again", () => {
     }
     bench.queue.resendAll();
     bench.add("d");
-    expect(describeSections(bench.send())).toEqual(["session 1 1+1", "session 1 2+1", "session 1 3+1", "session 1 4+1"]);
+    expect(describeSections(bench.send())).toEqual([
+      "session 1 1+1",
+      "session 1 2+1",
+      "session 1 3+1",
+      "session 1 4+1",
+    ]);
   });
 
   test("begins where the leader says", () => {

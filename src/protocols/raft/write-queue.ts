@@ -201,7 +201,8 @@ export class WriteQueue {
    */
   refused(client: string, expected: number): void {
     const list = this.pending.get(client);
-    if (list === undefined) return;
+    // Sequences that are applied here are in every later leader's log: who expects one of them said so long ago.
+    if (list === undefined || expected <= this.replica.store.lastSequence(client)) return;
     if (list[0].firstSequence > expected) {
       if (client === this.client) this.startNewSession();
       else this.failAll(client, expected > 1 ? "sequence_gap" : "session_expired");
@@ -223,6 +224,7 @@ export class WriteQueue {
     this.pending.delete(client);
     this.unsent = this.unsent.filter((section) => section.client !== client);
     for (const section of list) {
+      this.bytes -= section.bytes.length;
       for (const request of section.requests)
         if (request !== null) this.finish(request, errorResult(new KvError(code)));
     }
