@@ -94,7 +94,7 @@ export class Assembler {
 
 /** A failed cas constrains nothing, unless its line says that the store found another value than the expected one. */
 function provesMismatch(completion: Event): boolean {
-  return completion.f === "cas" && completion["mismatch"] === true;
+  return completion.f === "cas" && completion.mismatch === true;
 }
 
 function requireSameArgument(draft: Draft, completion: Event, line: number): void {

@@ -117,7 +117,7 @@ test("a field called __proto__ is just a field", () => {
   const line = invoke({}).replace("{", '{"__proto__":{"status":"hacked"},');
   const [operation] = parseHistory(line);
   expect(Object.keys(operation!.fields)).toEqual(["__proto__"]);
-  expect((operation as unknown as Record<string, unknown>)["status"]).toBe("info");
+  expect((operation as unknown as Record<string, unknown>).status).toBe("info");
 });
 
 test("the recorder writes what the parser reads", () => {

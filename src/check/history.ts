@@ -56,13 +56,13 @@ function parseObject(content: string, line: number): Record<string, unknown> {
 }
 
 function requireKnownHeader(header: Record<string, unknown>, line: number): void {
-  if (header["gamut"] !== "history") {
-    throw new HistoryError(line, `this is a Gamut file of kind ${JSON.stringify(header["gamut"])}, not a history`);
+  if (header.gamut !== "history") {
+    throw new HistoryError(line, `this is a Gamut file of kind ${JSON.stringify(header.gamut)}, not a history`);
   }
-  if (header["version"] !== HISTORY_VERSION) {
+  if (header.version !== HISTORY_VERSION) {
     throw new HistoryError(
       line,
-      `history version ${JSON.stringify(header["version"])} is unknown; this build reads version ${HISTORY_VERSION}`,
+      `history version ${JSON.stringify(header.version)} is unknown; this build reads version ${HISTORY_VERSION}`,
     );
   }
 }

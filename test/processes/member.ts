@@ -7,7 +7,7 @@ import { textOf } from "../../src/cli/reply-reader.js";
 import { until, within } from "./wait.js";
 
 /** The program under test: that of this checkout's last build, or another one's. */
-export const PROGRAM = process.env["GAMUT_PROGRAM"] ?? fileURLToPath(new URL("../../bin/gamut.js", import.meta.url));
+export const PROGRAM = process.env.GAMUT_PROGRAM ?? fileURLToPath(new URL("../../bin/gamut.js", import.meta.url));
 
 const STOP_MS_MAX = 15_000;
 const KILL_MS_MAX = 10_000;

@@ -1,7 +1,7 @@
 /** How long the fault runs go on: a few rounds by default; GAMUT_SOAK_SECONDS=600 keeps each of them going so long. */
 
 /** Seconds that each test's rounds go on at least. */
-export const SOAK_SECONDS = Number(process.env["GAMUT_SOAK_SECONDS"] ?? 0);
+export const SOAK_SECONDS = Number(process.env.GAMUT_SOAK_SECONDS ?? 0);
 
 if (!Number.isFinite(SOAK_SECONDS) || SOAK_SECONDS < 0) {
   throw new Error("GAMUT_SOAK_SECONDS must be a number of seconds, such as 600");

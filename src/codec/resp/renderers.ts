@@ -72,11 +72,6 @@ export function renderScan(writer: RespWriter, result: Result, context: CommandC
   for (const item of items) writer.bulkText(item.key);
 }
 
-/** WAIT counts the replicas besides the one that ordered the write; `Op.progress` counts that one too. */
-export function renderOthers(writer: RespWriter, result: Result): void {
-  writer.integer(Math.max(0, Number(result.integer) - 1));
-}
-
 export function renderError(writer: RespWriter, result: Result): void {
   writer.error(result.error === null ? "ERR the store gave no reason" : errorText(result.error));
 }
