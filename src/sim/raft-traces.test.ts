@@ -9,4 +9,4 @@ function traces(folder: string, least: number): void {
 
 describe("raft traces", () => traces("./testdata/raft/", 1));
 
-describe("the stories of raft's DESIGN.md", () => traces("../protocols/raft/testdata/", 24));
+describe("the stories of raft's DESIGN.md", () => traces("../protocols/raft/testdata/", 29));
