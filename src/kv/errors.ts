@@ -15,7 +15,6 @@ export const ERRORS = {
   disk_full: { definite: true, summary: "the log has no room left; writes are refused, reads go on" },
   stopping: { definite: true, summary: "this node is stopping" },
   cancelled: { definite: true, summary: "the client went away before the operation began" },
-  sequence_gap: { definite: true, summary: "an earlier request of this client has not arrived" },
 
   keyspace_unknown: { definite: true, summary: "there is no keyspace of that name" },
   keyspace_gone: { definite: true, summary: "the keyspace was dropped" },

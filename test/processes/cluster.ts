@@ -12,8 +12,8 @@ export interface ClusterOptions {
   readonly nodes?: number;
   /** Where a node keeps its data, if not in a folder of the cluster's own. */
   readonly dataDir?: (node: number) => string | undefined;
-  /** Further flags of `gamut node`. */
-  readonly flags?: (node: number) => readonly string[];
+  /** Further flags of `gamut node`; `folder` is the cluster's own. */
+  readonly flags?: (node: number, folder: string) => readonly string[];
   /** Sections of the configuration, for all nodes. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
@@ -56,7 +56,7 @@ export class Cluster {
         ...options.settings,
       };
       writeFileSync(file, stringify(config));
-      const flags = options.flags?.(node) ?? [];
+      const flags = options.flags?.(node, folder) ?? [];
       return new Member(node, clientPorts.get(node)!, peerPorts.get(node)!, dataDir, file, flags);
     });
     const cluster = new Cluster(folder, members, links);

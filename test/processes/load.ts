@@ -96,9 +96,9 @@ export class Load {
     return dice < 0.95 ? this.setPair(client, voice) : this.readPair(client, voice);
   }
 
-  async read(client: Client, voice: Voice, key: string): Promise<boolean> {
+  async read(client: Client, voice: Voice, key: string, patienceMs = this.patienceMs): Promise<boolean> {
     this.journal.invoke(voice, "read", key, null);
-    const { outcome, reply } = await this.ask(client, ["GET", key]);
+    const { outcome, reply } = await this.ask(client, ["GET", key], patienceMs);
     this.journal.complete(voice, outcome, outcome === "done" ? valueOf(key, reply) : null, false);
     return outcome !== "unknown";
   }
@@ -175,9 +175,13 @@ export class Load {
     return this.ask(client, ["EXEC"]);
   }
 
-  private async ask(client: Client, command: readonly string[]): Promise<Answered> {
+  private async ask(
+    client: Client,
+    command: readonly string[],
+    patienceMs = this.patienceMs,
+  ): Promise<Answered> {
     try {
-      const reply = await client.call(command, this.patienceMs);
+      const reply = await client.call(command, patienceMs);
       if (!(reply instanceof ReplyError)) return { outcome: "done", reply };
       if (!reply.definite) return { outcome: "unknown", reply };
       this.refusals.set(reply.code, (this.refusals.get(reply.code) ?? 0) + 1);
@@ -201,7 +205,7 @@ export class Load {
       const client = await Client.connectTo(address, FINAL_READ_MS_MAX);
       const voice = this.journal.voice();
       for (const key of this.keys) {
-        if (!(await this.read(client, voice, key))) problems.push(`${key} could not be read at port ${address.port}`);
+        if (!(await this.read(client, voice, key, FINAL_READ_MS_MAX))) problems.push(`${key} could not be read at port ${address.port}`);
       }
       const stored = await readAll(client, [...this.ledger.written.keys(), ...this.ledger.counters.keys()]);
       problems.push(...this.ledger.problems(stored).map((problem) => `at port ${address.port}: ${problem}`));

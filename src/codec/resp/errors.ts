@@ -25,7 +25,6 @@ const DIALECT: Readonly<Record<ErrorCode, Dialect>> = {
   disk_full: "tryAgain",
   stopping: "tryAgain",
   cancelled: "tryAgain",
-  sequence_gap: "tryAgain",
   keyspace_unknown: "gamut",
   keyspace_gone: "gamut",
   keyspace_exists: "gamut",

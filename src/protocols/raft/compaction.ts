@@ -1,8 +1,5 @@
-import type { EntryLog } from "./entry-log.js";
+import { ENTRY_OVERHEAD_BYTES, type EntryLog } from "./entry-log.js";
 import type { RaftOptions } from "./options.js";
-
-/** What an entry costs in memory besides its payload. */
-const ENTRY_OVERHEAD_BYTES = 64;
 
 /**
  * Through where the log may be cut when the state through `position` is durable. Peers that lag a little are served from

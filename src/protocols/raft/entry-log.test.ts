@@ -29,7 +29,7 @@ class PlainLog {
   slice(index: number, maxBytes: number): Entry[] {
     const out: Entry[] = [];
     for (const entry of this.entries.slice(index)) {
-      const bytes = [...out, entry].reduce((sum, { payload }) => sum + payload.length, 0);
+      const bytes = [...out, entry].reduce((sum, { payload }) => sum + payload.length + 64, 0);
       if (out.length > 0 && bytes > maxBytes) return out;
       out.push(entry);
     }

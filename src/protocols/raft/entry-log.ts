@@ -1,5 +1,8 @@
 import { assert } from "../../core/assert.js";
 
+/** What an entry costs besides its payload, in memory and on the wire, about. */
+export const ENTRY_OVERHEAD_BYTES = 64;
+
 /** One entry of the order: a batch of commands (kv/batch.ts), or nothing at all (a leader's first). */
 export class Entry {
   constructor(
@@ -86,13 +89,13 @@ export class EntryLog {
     this.byteLength = 0;
   }
 
-  /** Entries from `index` on, at least one if there is one, then while their bytes stay within `maxBytes`. */
+  /** Entries from `index` on, at least one if there is one, then while they stay within `maxBytes`, overhead included. */
   slice(index: number, maxBytes: number): Entry[] {
     const out: Entry[] = [];
     let bytes = 0;
     for (let i = index; i <= this.lastIndex; i += 1) {
       const entry = this.at(i);
-      bytes += entry.payload.length;
+      bytes += entry.payload.length + ENTRY_OVERHEAD_BYTES;
       if (out.length > 0 && bytes > maxBytes) break;
       out.push(entry);
     }

@@ -62,7 +62,7 @@ export class Gateway {
     const { resendTicks } = raft.options;
     const whyNot = raft.recovering ? "recovering" : "unavailable";
     if (this.writes.tick(raft.monotonicMs, resendTicks, whyNot)) this.writes.resendAll();
-    if (this.reads.tick(raft.monotonicMs, resendTicks, whyNot)) this.reads.askAgain();
+    if (this.reads.tick(raft.monotonicMs, resendTicks, whyNot)) this.reads.repeatQuestion();
     this.waits.tick();
   }
 

@@ -1,5 +1,6 @@
 import type { NodeId } from "../../core/machine.js";
 import { readSectionHeader, readSections, type SectionHeader, writeBatch } from "../../kv/batch.js";
+import { ENTRY_OVERHEAD_BYTES } from "./entry-log.js";
 import { MessageFlag, MessageKind, type RaftMessage } from "./message.js";
 import { Progress, ProgressState } from "./progress.js";
 import { configurationMembers, majority, quorumReached } from "./quorum.js";
@@ -172,8 +173,12 @@ export class Leader {
     const progress = this.progress.get(peer);
     if (progress === undefined) return;
     progress.active = true;
+    const counts = progress.recovering && !message.has(MessageFlag.recovering);
     progress.recovering = message.has(MessageFlag.recovering);
     progress.refusing = message.has(MessageFlag.refusing);
+    if (!counts) return;
+    this.advanceCommit();
+    this.finishReadRounds();
   }
 
   peerReplaced(peer: NodeId): void {
@@ -297,7 +302,7 @@ export class Leader {
       if (progress.state === ProgressState.probe) progress.paused = true;
       else if (entries.length > 0) {
         let bytes = 0;
-        for (const entry of entries) bytes += entry.payload.length + 32;
+        for (const entry of entries) bytes += entry.payload.length + ENTRY_OVERHEAD_BYTES;
         progress.sent(entries[entries.length - 1].index, bytes);
       }
     }
@@ -351,7 +356,7 @@ export class Leader {
     if (this.transferee !== 0) {
       this.transferElapsed += 1;
       if (this.transferElapsed >= this.raft.options.electionTicks) this.transferee = 0;
-    }
+    } else if (this.raft.refusesWrites) this.transferToBest();
     if (this.heartbeatElapsed >= this.raft.options.heartbeatTicks) {
       this.heartbeatElapsed = 0;
       this.broadcastHeartbeat();

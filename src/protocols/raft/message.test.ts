@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { ByteReader, ByteWriter, CodecError } from "../../core/bytes.js";
 import { Random } from "../../core/random.js";
+import { SectionWriter } from "../../kv/batch.js";
+import { getCommand } from "../../kv/command.js";
 import { Entry } from "./entry-log.js";
 import { MessageFlag, MessageKind, RaftMessage, raftCodec } from "./message.js";
 
@@ -24,9 +26,21 @@ function randomMessage(random: Random): RaftMessage {
   message.round = randomNumber(random);
   if (random.chance(0.3)) message.numbers = Array.from({ length: 1 + random.below(6) }, () => randomNumber(random));
   if (random.chance(0.3)) message.client = String.fromCharCode(...Array.from({ length: 16 }, () => random.below(256)));
-  if (random.chance(0.3)) message.payload = randomBytes(random, 40);
+  if (message.kind === MessageKind.forward) message.payload = randomSections(random);
+  else if (random.chance(0.3)) message.payload = randomBytes(random, 40);
   if (random.chance(0.5)) addEntries(message, random);
   return message;
+}
+
+function randomSections(random: Random): Uint8Array {
+  const writer = new SectionWriter();
+  const sections: number[] = [];
+  for (let i = 0; i < random.below(3); i += 1) {
+    writer.begin("0123456789abcdef", 1 + random.below(100), random.below(100), 0);
+    writer.add(getCommand("k"));
+    sections.push(...writer.finish());
+  }
+  return Uint8Array.from(sections);
 }
 
 /** They follow the message's index, and their terms rise from its previous term to its own. */

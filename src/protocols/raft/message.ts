@@ -1,5 +1,6 @@
 import { type ByteReader, type ByteWriter, CodecError, copyBytes, EMPTY_BYTES } from "../../core/bytes.js";
 import type { MessageCodec } from "../../core/machine.js";
+import { readSectionHeader } from "../../kv/batch.js";
 import { Entry } from "./entry-log.js";
 
 export const MessageKind = {
@@ -121,6 +122,7 @@ export const raftCodec: MessageCodec<RaftMessage> = {
     message.numbers = readNumbers(reader);
     message.client = reader.latin1();
     message.payload = copyOrEmpty(reader.blob());
+    if (kind === MessageKind.forward) checkSections(message.payload);
     message.entries = readEntries(reader, message);
     return message;
   },
@@ -152,6 +154,11 @@ function readEntries(reader: ByteReader, message: RaftMessage): readonly Entry[]
     entries.push(new Entry(term, index, copyOrEmpty(reader.blob())));
   }
   return entries;
+}
+
+function checkSections(payload: Uint8Array): void {
+  let offset = 0;
+  while (offset < payload.length) offset = readSectionHeader(payload, offset).end;
 }
 
 /** The frame's bytes are the net's; what a message keeps is its own. */

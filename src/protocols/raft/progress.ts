@@ -33,7 +33,6 @@ export class Progress {
   /** It waits for this index to be committed (it forwarded a write in it): tell it at once. */
   wantsCommit = 0;
   snapshotIndex = 0;
-  ticksUntilRetry = 0;
 
   constructor(
     readonly node: NodeId,

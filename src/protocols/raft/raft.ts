@@ -130,6 +130,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.hard.incarnation = from.incarnation;
     this.hard.recovering = from.recovering;
     this.persistHardState();
+    this.election.hasten();
   }
 
   // Inputs
@@ -388,6 +389,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     assert(this.role === "candidate", "raft: only a candidate becomes leader");
     assert(!this.recovering, "raft: a recovering replica must not lead");
     this.role = "leader";
+    this.election.restartTimer();
     this.uncommittedBytes = 0;
     for (let index = this.appliedIndex + 1; index <= this.log.lastIndex; index += 1) {
       this.uncommittedBytes += this.log.at(index).payload.length;
@@ -398,6 +400,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   voteFor(peer: NodeId): void {
+    if (this.hard.vote === peer) return;
     this.hard.vote = peer;
     this.persistHardState();
   }

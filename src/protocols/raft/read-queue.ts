@@ -30,6 +30,8 @@ export class ReadQueue {
   private asked: AskedReads | null = null;
   private confirmed: ConfirmedReads[] = [];
   private count = 0;
+  /** The question is to be sent once more, under its number: an answer to the first one still serves. */
+  private repeat = false;
 
   /** `lastRound`: where the numbers begin; random, or an answer to an earlier life's question would pass for one to ours. */
   constructor(
@@ -56,6 +58,11 @@ export class ReadQueue {
 
   /** Number of the round to ask for now, 0 when there is nothing to ask. */
   nextRound(): number {
+    if (this.asked !== null && this.repeat) {
+      this.repeat = false;
+      this.asked.age = 0;
+      return this.asked.round;
+    }
     if (this.asked !== null || this.queued.length === 0) return 0;
     this.lastRound += 1;
     this.asked = new AskedReads(this.lastRound, this.queued);
@@ -63,11 +70,17 @@ export class ReadQueue {
     return this.lastRound;
   }
 
-  /** The question or its answer may be lost (another leader, silence): ask again, under a new number. */
+  /** Another leader: what was asked of the old one is asked anew, under a new number. */
   askAgain(): void {
+    this.repeat = false;
     if (this.asked === null) return;
     this.queued = this.asked.requests.concat(this.queued);
     this.asked = null;
+  }
+
+  /** Silence: the question or its answer may be lost on the way, or only be slow. */
+  repeatQuestion(): void {
+    this.repeat = true;
   }
 
   /** The leader has answered `round`. Answers of older rounds are stale and dropped. */

@@ -28,6 +28,8 @@ function restoreEntry(log: EntryLog, record: LogRecord): void {
     log.truncateFrom(log.firstIndex);
     return;
   }
+  // The checkpoint became durable before the records of the entries that it has applied: these are the ones they replaced.
+  if (epoch < log.baseTerm) return;
   if (position <= log.lastIndex) log.truncateFrom(position);
   if (position !== log.lastIndex + 1) {
     throw new MemoryLost(`the log goes from entry ${log.lastIndex} to ${position}: what is between is lost`);

@@ -205,7 +205,7 @@ export class WriteQueue {
     if (list === undefined || expected <= this.replica.store.lastSequence(client)) return;
     if (list[0].firstSequence > expected) {
       if (client === this.client) this.startNewSession();
-      else this.failAll(client, expected > 1 ? "sequence_gap" : "session_expired");
+      else this.failAll(client, expected > 1 ? "unknown" : "session_expired");
       return;
     }
     const again = list.filter((section) => section.firstSequence >= expected && !this.unsent.includes(section));

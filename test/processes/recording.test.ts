@@ -1,0 +1,34 @@
+/** What `gamut node --record` has written during faults replays to the very same outputs. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { Replay } from "../../src/sim/replay.js";
+import { withCluster } from "./cluster.js";
+import { judge } from "./judge.js";
+import { Load } from "./load.js";
+import { limitMs, rounds } from "./soak.js";
+import { sleep } from "./wait.js";
+
+const RECORDED = 1;
+
+it("a recording of a node under load, while another one dies, replays without divergence", { timeout: limitMs(90_000) }, async () => {
+  const flags = (node: number, folder: string) => (node === RECORDED ? ["--record", join(folder, "recording")] : []);
+  await withCluster({ flags }, async (cluster) => {
+    const load = new Load(cluster.members.map((member) => member.address));
+    const recorded = cluster.member(RECORDED);
+    for (const _ of rounds(2)) {
+      await sleep(700);
+      const leader = await cluster.leader();
+      const victim = leader === recorded ? cluster.others(recorded)[0] : leader;
+      await victim.kill();
+      await sleep(1_200);
+      victim.start();
+      await cluster.ready();
+    }
+    await judge(cluster, load);
+    await recorded.stop();
+    const report = new Replay(readFileSync(join(cluster.folder, "recording", "recording.grec"))).run();
+    expect(report.divergence).toBeNull();
+    expect(report.outputs).toBeGreaterThan(1_000);
+  });
+});
