@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { parse, stringify } from "yaml";
+import { Exit } from "../../src/cli/exit.js";
 import { type Cluster, withCluster } from "./cluster.js";
 import { type Member, PROGRAM } from "./member.js";
 import { freePort } from "./ports.js";
@@ -14,13 +15,13 @@ it("a second process on a folder, and a folder of another node, are refused by n
     const [member] = cluster.members;
     const second = await runOn(cluster, member, {});
     expect(second.output).toContain(`the data folder ${member.dataDir} is in use by process`);
-    expect(second.code).toBe(1);
+    expect(second.code).toBe(Exit.failed);
     expect(await member.status()).not.toBeNull();
 
     await member.stop();
     const wrong = await runOn(cluster, member, { node: 2 });
     expect(wrong.output).toContain("this data folder belongs to node 1, not to node 2");
-    expect(wrong.code).toBe(1);
+    expect(wrong.code).toBe(Exit.failed);
 
     member.start();
     await cluster.ready();
