@@ -35,6 +35,8 @@ export class Group<Message = unknown> {
   private toldSeq = 0;
   /** Records handed to the log. */
   private loggedSeq = 0;
+  /** Since the last checkpoint began. */
+  private loggedBytes = 0;
   private cutDone = 0;
   private readonly senders = new Map<NodeId, SnapshotSender>();
   private receiver: SnapshotReceiver | null = null;
@@ -143,6 +145,7 @@ export class Group<Message = unknown> {
     for (const record of records) {
       this.loggedSeq += 1;
       this.context.log.append(this.id, record, this.loggedSeq);
+      this.loggedBytes += record.payload.length;
     }
     assert(this.loggedSeq === outbox.issuedSeq, "group: a record without a write sequence");
   }
@@ -193,9 +196,12 @@ export class Group<Message = unknown> {
       return;
     }
     const { outbox } = this.machine;
-    const due = this.checkpointAsked || state.bytesPending >= this.context.options.checkpointBytes;
+    const { checkpointBytes, checkpointLogBytes } = this.context.options;
+    const due =
+      this.checkpointAsked || state.bytesPending >= checkpointBytes || this.loggedBytes >= checkpointLogBytes;
     if (!due || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
     this.checkpointAsked = false;
+    this.loggedBytes = 0;
     const { appliedPosition, appliedEpoch } = outbox;
     state.beginCheckpoint(appliedPosition, appliedEpoch, new Uint8Array(0), (error) => {
       if (this.stopped) return;

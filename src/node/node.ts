@@ -345,6 +345,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
       this.answered = false;
       for (const listener of this.turnListeners) listener();
     }
+    // Last: the disk may keep this thread for a moment, and the peers can work meanwhile.
+    if (this.state === "running" || this.state === "stopping") this.log.submit();
     if (tick && this.state === "stopping") this.continueStop();
   }
 
@@ -354,7 +356,6 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     for (const group of this.groups.all()) group.drain();
     this.followCatalog();
     if (this.router.answerRefused()) this.answered = true;
-    this.log.submit();
   }
 
   private tick(): void {

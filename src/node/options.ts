@@ -22,6 +22,8 @@ export interface NodeOptions {
   readonly durable: boolean;
   /** Applied changes in memory that make a checkpoint due. */
   readonly checkpointBytes: number;
+  /** Log written since the last checkpoint that makes one due: what a restart has to apply again. */
+  readonly checkpointLogBytes: number;
   /** One frame to a peer carries at most about this much of a snapshot. */
   readonly snapshotChunkBytes: number;
   readonly log: Omit<LogOptions, "freshIdentity">;
@@ -34,7 +36,8 @@ export const NODE_DEFAULTS = {
   tickMs: 20,
   requestTimeoutMs: 5_000,
   durable: true,
-  checkpointBytes: 16 * 1024 * 1024,
+  checkpointBytes: 32 * 1024 * 1024,
+  checkpointLogBytes: 128 * 1024 * 1024,
   snapshotChunkBytes: 256 * 1024,
   log: LOG_DEFAULTS,
   raft: RAFT_DEFAULTS,

@@ -76,11 +76,11 @@ describe("FileDisk in trouble", () => {
 
   test("a failed unsynced write is the file's last, too", async () => {
     let fail = false;
-    const writeSync = ((...all: unknown[]) => {
-      if (fail) throw failure("ENOSPC");
-      return (fs.writeSync as (...args: unknown[]) => number)(...all);
-    }) as typeof fs.writeSync;
-    const world = new FileWorld(newFolder(), { ...fs, writeSync });
+    const write = ((...all: unknown[]) => {
+      if (fail) setImmediate(all[all.length - 1] as (error: Error) => void, failure("ENOSPC"));
+      else (fs.write as (...args: unknown[]) => void)(...all);
+    }) as typeof fs.write;
+    const world = new FileWorld(newFolder(), { ...fs, write });
     await call(world, (done) => world.disk.create("a", 100, done));
     const put = (): Promise<void> => call(world, (done) => world.disk.write("a", 0, new Uint8Array(10), false, done));
     fail = true;

@@ -7,11 +7,9 @@ const { O_RDWR, O_DSYNC } = fs.constants;
 const ASIDE_SUFFIX = ".aside";
 /** Written at once into a new file; kept, since every new segment needs it. */
 const ZEROS = new Uint8Array(1024 * 1024);
-/** An unsynced write up to this size goes to the page cache at once: quicker than asking a thread to do it. */
-const WRITE_AT_ONCE_MAX = 4096;
 
 /** The functions of node:fs by which bytes reach the disk; tests let them fail. */
-export type WriteFunctions = Pick<typeof fs, "write" | "writeSync" | "fdatasync">;
+export type WriteFunctions = Pick<typeof fs, "write" | "fdatasync">;
 
 /** A file that is written to. */
 interface OpenFile {
@@ -141,25 +139,10 @@ export class FileDisk implements Disk {
       answerLater(done, new DiskError("EIO", `${this.path(name)}: a write to it has failed before`));
     } else if (offset + bytes.length > file.size) {
       answerLater(done, new DiskError("other", `${this.path(name)}: a write beyond the file's end`));
-    } else if (!sync && bytes.length <= WRITE_AT_ONCE_MAX) {
-      this.writeAtOnce(file, offset, bytes, done);
     } else {
+      // Not even a few unsynced bytes at once from this thread: the file system may make them wait for its journal.
       this.writeAll(file, sync ? file.synced : file.unsynced, offset, bytes, done);
     }
-  }
-
-  private writeAtOnce(file: OpenFile, offset: number, bytes: Uint8Array, done: Done): void {
-    let failure: DiskError | null = null;
-    try {
-      let at = 0;
-      while (at < bytes.length) {
-        at += this.functions.writeSync(file.unsynced, bytes, at, bytes.length - at, offset + at);
-      }
-    } catch (error) {
-      file.failed = true;
-      failure = diskError(error as NodeJS.ErrnoException);
-    }
-    answerLater(done, failure);
   }
 
   private writeAll(file: OpenFile, descriptor: number, offset: number, bytes: Uint8Array, done: Done): void {

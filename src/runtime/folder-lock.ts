@@ -16,7 +16,9 @@ export function takeFolder(folder: string): string {
     writeFileSync(lock, `${process.pid} ${bornAt(process.pid) ?? ""}`, { flag: "wx" });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    throw new Error(`the data folder ${folder} is being taken by another process at this moment: choose another folder`);
+    throw new Error(
+      `the data folder ${folder} is being taken by another process at this moment: choose another folder`,
+    );
   }
   return lock;
 }

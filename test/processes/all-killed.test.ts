@@ -6,7 +6,9 @@ import { Load } from "./load.js";
 import { limitMs, rounds } from "./soak.js";
 import { sleep } from "./wait.js";
 
-it("all nodes killed at once, again and again: every acknowledged write is there", { timeout: limitMs(90_000) }, async () => {
+it("all nodes killed at once, again and again: every acknowledged write is there", {
+  timeout: limitMs(90_000),
+}, async () => {
   await withCluster({}, async (cluster) => {
     const load = new Load(cluster.members.map((member) => member.address));
     for (const _ of rounds(4)) {

@@ -82,7 +82,9 @@ it("one node's disk is full: the others go on, and it joins them again", { timeo
   for (const node of [1, 2, 3]) rmSync(dataOn(node), { recursive: true });
 });
 
-it("all disks are full: writes are refused by name, reads go on, writes resume", { timeout: 90_000 }, async (context) => {
+it("all disks are full: writes are refused by name, reads go on, writes resume", {
+  timeout: 90_000,
+}, async (context) => {
   context.skip(cannotMount !== "", cannotMount);
   await withCluster({ dataDir: dataOn }, async (cluster) => {
     const load = new Load(cluster.members.map((member) => member.address));

@@ -24,7 +24,9 @@ const RANDOM_CHUNKS = 40;
 const HALF_OPEN = 80;
 const SILENCE_MS_MAX = 2_000;
 
-it("hostile bytes, slow readers and half-open connections disturb nobody else", { timeout: limitMs(60_000) }, async () => {
+it("hostile bytes, slow readers and half-open connections disturb nobody else", {
+  timeout: limitMs(60_000),
+}, async () => {
   await withCluster({}, async (cluster) => {
     const load = new Load(cluster.members.map((member) => member.address));
     expect(await writeMebibytes(cluster.member(1).address, 4)).toBeNull();

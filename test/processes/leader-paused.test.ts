@@ -12,7 +12,10 @@ const READER_PATIENCE_MS = 15_000;
 
 it("a leader that wakes from a long pause serves nothing stale", { timeout: limitMs(90_000) }, async () => {
   await withCluster({}, async (cluster) => {
-    const load = new Load(cluster.members.map((member) => member.address), { patienceMs: 1_000 });
+    const load = new Load(
+      cluster.members.map((member) => member.address),
+      { patienceMs: 1_000 },
+    );
     await sleep(500);
     for (const _ of rounds(3)) {
       const leader = await cluster.leader();

@@ -32,21 +32,32 @@ const TROUBLES: readonly Trouble[] = [
       for (const other of cluster.others(leader)) cluster.links.setOneWay(leader.node, other.node, "dropped");
     },
   ],
-  ["leader and one follower do not meet", (cluster, leader) => {
-    cluster.links.set(leader.node, cluster.others(leader)[0].node, "reset");
-  }],
-  ["the links are slow", (cluster, leader) => {
-    for (const other of cluster.others(leader)) cluster.links.delay(leader.node, other.node, 60);
-  }],
+  [
+    "leader and one follower do not meet",
+    (cluster, leader) => {
+      cluster.links.set(leader.node, cluster.others(leader)[0].node, "reset");
+    },
+  ],
+  [
+    "the links are slow",
+    (cluster, leader) => {
+      for (const other of cluster.others(leader)) cluster.links.delay(leader.node, other.node, 60);
+    },
+  ],
 ];
 
 const TROUBLE_MS = 2_500;
 /** Two of three can always agree: with one election, or two when the first vote is split. */
 const SILENCE_MS_MAX = 6_000;
 
-it("cut, one-way, stalled and slow links: a majority serves, nobody serves what is stale", { timeout: limitMs(120_000) }, async () => {
+it("cut, one-way, stalled and slow links: a majority serves, nobody serves what is stale", {
+  timeout: limitMs(120_000),
+}, async () => {
   await withCluster({}, async (cluster) => {
-    const load = new Load(cluster.members.map((member) => member.address), { patienceMs: 1_000 });
+    const load = new Load(
+      cluster.members.map((member) => member.address),
+      { patienceMs: 1_000 },
+    );
     await sleep(500);
     for (const round of rounds(TROUBLES.length)) {
       const [what, make] = TROUBLES[(round - 1) % TROUBLES.length];

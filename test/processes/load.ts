@@ -99,7 +99,7 @@ export class Load {
   async read(client: Client, voice: Voice, key: string, patienceMs = this.patienceMs): Promise<boolean> {
     this.journal.invoke(voice, "read", key, null);
     const { outcome, reply } = await this.ask(client, ["GET", key], patienceMs);
-    this.journal.complete(voice, outcome, outcome === "done" ? valueOf(key, reply) : null, false);
+    this.journal.complete(voice, outcome, outcome === "done" ? contentOf(key, reply) : null, false);
     return outcome !== "unknown";
   }
 
@@ -156,7 +156,7 @@ export class Load {
       ["GET", PAIR[0]],
       ["GET", PAIR[1]],
     ]);
-    const [a, b] = outcome === "done" ? (reply as Reply[]).map((each) => valueOf(PAIR[0], each)) : [null, null];
+    const [a, b] = outcome === "done" ? (reply as Reply[]).map((each) => contentOf(PAIR[0], each)) : [null, null];
     if (a !== b) this.surprises.push(`a transaction read ${a} and ${b} of keys that are only written together`);
     this.journal.complete(voice, outcome, a, false);
     this.journal.complete(right, outcome, b, false);
@@ -175,11 +175,7 @@ export class Load {
     return this.ask(client, ["EXEC"]);
   }
 
-  private async ask(
-    client: Client,
-    command: readonly string[],
-    patienceMs = this.patienceMs,
-  ): Promise<Answered> {
+  private async ask(client: Client, command: readonly string[], patienceMs = this.patienceMs): Promise<Answered> {
     try {
       const reply = await client.call(command, patienceMs);
       if (!(reply instanceof ReplyError)) return { outcome: "done", reply };
@@ -205,7 +201,8 @@ export class Load {
       const client = await Client.connectTo(address, FINAL_READ_MS_MAX);
       const voice = this.journal.voice();
       for (const key of this.keys) {
-        if (!(await this.read(client, voice, key, FINAL_READ_MS_MAX))) problems.push(`${key} could not be read at port ${address.port}`);
+        if (!(await this.read(client, voice, key, FINAL_READ_MS_MAX)))
+          problems.push(`${key} could not be read at port ${address.port}`);
       }
       const stored = await readAll(client, [...this.ledger.written.keys(), ...this.ledger.counters.keys()]);
       problems.push(...this.ledger.problems(stored).map((problem) => `at port ${address.port}: ${problem}`));
@@ -221,7 +218,7 @@ interface Answered {
 }
 
 /** As the history names it: counters hold numbers. */
-function valueOf(key: string, reply: Reply): string | number | null {
+function contentOf(key: string, reply: Reply): string | number | null {
   if (reply === null) return null;
   return key.startsWith("counter:") ? Number(textOf(reply)) : textOf(reply);
 }

@@ -11,7 +11,9 @@ import { sleep } from "./wait.js";
 
 const RECORDED = 1;
 
-it("a recording of a node under load, while another one dies, replays without divergence", { timeout: limitMs(90_000) }, async () => {
+it("a recording of a node under load, while another one dies, replays without divergence", {
+  timeout: limitMs(90_000),
+}, async () => {
   const flags = (node: number, folder: string) => (node === RECORDED ? ["--record", join(folder, "recording")] : []);
   await withCluster({ flags }, async (cluster) => {
     const load = new Load(cluster.members.map((member) => member.address));
