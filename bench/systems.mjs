@@ -76,7 +76,7 @@ async function startGamut(folder) {
     await waitFor("gamut", [up], () => (/^ready/m.test(readFileSync(log, "utf8")) ? true : undefined), 60_000);
     const pids = readdirSync(data)
       .filter((name) => name.startsWith("node-"))
-      .map((name) => Number(readFileSync(join(data, name, "pid"), "utf8").trim()));
+      .map((name) => Number.parseInt(readFileSync(join(data, name, "pid"), "utf8"), 10));
     const address = await gamutLeader(`${HOST}:${base}`);
     return { address, pids: [...new Set([up.pid, ...pids])], settle: pause, stop: () => stop([up], "SIGINT") };
   } catch (error) {
