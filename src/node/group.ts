@@ -197,8 +197,7 @@ export class Group<Message = unknown> {
     }
     const { outbox } = this.machine;
     const { checkpointBytes, checkpointLogBytes } = this.context.options;
-    const due =
-      this.checkpointAsked || state.bytesPending >= checkpointBytes || this.loggedBytes >= checkpointLogBytes;
+    const due = this.checkpointAsked || state.bytesPending >= checkpointBytes || this.loggedBytes >= checkpointLogBytes;
     if (!due || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
     this.checkpointAsked = false;
     this.loggedBytes = 0;
