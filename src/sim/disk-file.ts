@@ -4,7 +4,7 @@ import type { Random } from "../core/random.js";
 import type { TraceHash } from "./trace-hash.js";
 
 /** What a disk writes whole or not at all. */
-const SECTOR_BYTES = 512;
+export const SECTOR_BYTES = 512;
 
 /** A file's sectors, as they are on the platter and as the page cache has them. Sectors of zeros take no memory. */
 export class SimFile {

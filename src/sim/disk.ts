@@ -2,7 +2,7 @@ import { assert } from "../core/assert.js";
 import { bytesEqual, copyBytes } from "../core/bytes.js";
 import type { Random } from "../core/random.js";
 import { type Disk, DiskError, type DiskErrorCode, type Done, type DoneWith, type FileInfo } from "../node/ports.js";
-import { SimFile } from "./disk-file.js";
+import { SECTOR_BYTES, SimFile } from "./disk-file.js";
 import type { TraceHash } from "./trace-hash.js";
 
 /** What runs the disk's completions: the world's scheduler. */
@@ -22,6 +22,8 @@ export type DiskCallKind = "list" | "create" | "write" | "sync" | "read" | "repl
 
 /** A call that has been made and not answered. */
 interface OpenCall {
+  /** Of a write. */
+  readonly sectors?: number;
   readonly kind: DiskCallKind;
   /** Does all of it; answers the error, if it cannot be done. */
   perform(): DiskError | null;
@@ -100,7 +102,9 @@ export class SimDisk implements Disk {
       return null;
     };
     const interrupt = (): void => this.files.get(name)?.writePartly(offset, asked, this.random);
-    this.submit(`${kind} ${name} ${offset}+${bytes.length}`, name, { kind, perform, interrupt }, done);
+    const sectors = Math.floor((offset + bytes.length - 1) / SECTOR_BYTES) - Math.floor(offset / SECTOR_BYTES) + 1;
+    const call = { kind, perform, interrupt, sectors } as const;
+    this.submit(`${kind} ${name} ${offset}+${bytes.length}`, name, call, done);
   }
 
   read(name: string, offset: number, length: number, done: DoneWith<Uint8Array>): void {
@@ -198,6 +202,12 @@ export class SimDisk implements Disk {
   crash(): void {
     this.kill();
     for (const name of this.namesSorted()) this.fileOf(name).losePower(this.random);
+  }
+
+  /** A synced write of several sectors is under way: a power loss now may tear it. */
+  get canTear(): boolean {
+    for (const call of this.openCalls) if (call.kind === "sync" && (call.sectors ?? 0) > 1) return true;
+    return false;
   }
 
   /** The next calls of this kind fail with these errors, one each. */

@@ -5,6 +5,9 @@ import type { Computer } from "./computer.js";
 import type { Fault } from "./plan.js";
 import type { World } from "./world.js";
 
+/** How often a power loss looks for a write that it can tear, and how long it waits between two looks. */
+const POWER_TRIES = 4_000;
+const POWER_TRY_US = 50;
 /** How long the leader and its only listener go on before that one is wiped, and what that one is given to come back. */
 const AMBUSH_LAG_US = 150_000;
 const AMBUSH_RETURN_US = 600_000;
@@ -79,7 +82,7 @@ export class Nemesis {
       case "leader":
         return this.leaderDown(fault);
       case "power":
-        return this.down(computer!, fault.forUs, (it) => it.losePower());
+        return this.powerDown(computer!, fault.forUs, POWER_TRIES);
       case "blackout":
         for (const node of fault.nodes) {
           this.down(world.computer(node), fault.forUs + between(this.random, 0, 300_000), (it) => it.losePower());
@@ -129,6 +132,17 @@ export class Nemesis {
     how(computer);
     this.startLater(computer, forUs);
     return ran;
+  }
+
+  /** As soon as a write is under way that can be torn, or after a while anyhow: a loss in between has nothing to tear. */
+  private powerDown(computer: Computer, forUs: number, tries: number): boolean {
+    if (tries === 0 || computer.node === null || computer.parts.disk.canTear) {
+      return this.down(computer, forUs, (it) => it.losePower());
+    }
+    this.world.scheduler.after(POWER_TRY_US, () => {
+      if (!this.isOver) this.powerDown(computer, forUs, tries - 1);
+    });
+    return true;
   }
 
   private leaderDown(fault: Fault): boolean {

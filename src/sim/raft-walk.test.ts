@@ -32,7 +32,8 @@ describe("canaries that a walk alone must catch", () => {
   test.each(names)("%s", (name) => {
     const makeRaft = canaryByName(name)!.makeRaft!;
     let caught: string | null = null;
-    for (let seed = 1; seed <= 400 && caught === null; seed += 1) caught = new Walk(seed, makeRaft).run(STEPS).problem;
+    for (let seed = 1; seed <= 1_500 && caught === null; seed += 1)
+      caught = new Walk(seed, makeRaft).run(STEPS).problem;
     expect(caught).not.toBeNull();
   });
 });
