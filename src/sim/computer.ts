@@ -45,6 +45,11 @@ export class Computer implements NetworkEndpoint {
   node: GamutNode | null = null;
   /** Counts the processes started here: callbacks of an earlier one are void. */
   life = 0;
+  /**
+   * Since it last ran. Then the log's newest mark may be gone, and with it what tells a last batch that rots from one
+   * that was never whole: nobody can notice both at once, so no fault may do both.
+   */
+  powerLost = false;
   private turn: Scheduled | null = null;
   private pausedUntilUs = 0;
   private stalledUntilUs = 0;
@@ -91,6 +96,7 @@ export class Computer implements NetworkEndpoint {
       return;
     }
     this.state = "running";
+    this.powerLost = false;
     this.network.attach(this.number, this.node.incarnation, this);
     this.owner.started(this);
   }
@@ -195,6 +201,7 @@ export class Computer implements NetworkEndpoint {
   }
 
   losePower(): void {
+    this.powerLost = true;
     const ran = this.node !== null;
     if (ran) this.end(true);
     this.parts.disk.crash();

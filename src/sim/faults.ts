@@ -97,7 +97,7 @@ export class Nemesis {
       case "ambush":
         return this.ambush(computer!, fault);
       case "flip":
-        return this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
+        return !computer!.powerLost && this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
       case "writeError":
         this.spoiled.add(computer!.number);
         computer!.parts.disk.failNext("sync", "EIO");
