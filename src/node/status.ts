@@ -1,4 +1,4 @@
-import type { Catalog, KeyspaceEntry } from "../cluster/catalog.js";
+import { CATALOG_GROUP, type Catalog, type KeyspaceEntry } from "../cluster/catalog.js";
 import type { BackendStatus, KeyspaceStatus } from "../kv/backend.js";
 import { LEVEL_NAMES } from "../kv/level.js";
 import type { HostedGroups } from "./hosted-groups.js";
@@ -23,6 +23,7 @@ export function nodeStatus(options: NodeOptions, catalog: Catalog, peers: Peers,
 
 function keyspaceStatus(keyspace: KeyspaceEntry, groups: HostedGroups): KeyspaceStatus {
   const described = groups.get(keyspace.group)?.machine.describe();
+  const catalog = groups.get(CATALOG_GROUP)?.machine.describe();
   return {
     name: keyspace.name,
     protocol: keyspace.protocol,
@@ -34,7 +35,8 @@ function keyspaceStatus(keyspace: KeyspaceEntry, groups: HostedGroups): Keyspace
     lastPosition: described?.lastPosition ?? 0,
     commitPosition: described?.commitPosition ?? 0,
     appliedPosition: described?.appliedPosition ?? 0,
-    recovering: described?.recovering ?? false,
+    // Also while its replica of the catalog recovers: no other node may lose its memory until that counts again.
+    recovering: (described?.recovering ?? false) || (catalog?.recovering ?? true),
     replicas: [...keyspace.voters, ...keyspace.learners],
   };
 }

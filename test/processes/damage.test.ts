@@ -39,7 +39,7 @@ it("one node's files are damaged in every way while the others go on", { timeout
   await withCluster({}, async (cluster) => {
     const load = new Load(cluster.members.map((member) => member.address));
     // Segments are behind the log's beginning now: what the state has lost the log cannot tell again.
-    expect(await writeMebibytes(cluster.member(1).address, 48)).toBeNull();
+    expect(await writeMebibytes(cluster.member(1).address, 96)).toBeNull();
     for (const round of rounds(DAMAGES.length)) {
       const [what, says, make] = DAMAGES[(round - 1) % DAMAGES.length];
       const victim = cluster.member((round % 3) + 1);
