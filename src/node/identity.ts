@@ -6,6 +6,11 @@ export const IDENTITY_FILE = "identity";
 const MAGIC = 0x444d4147; // "GAMD"
 const VERSION = 1;
 
+/** A newer build wrote the file. It is not damaged: do not throw anything away. */
+export class IdentityVersionUnknown extends Error {
+  override readonly name = "IdentityVersionUnknown";
+}
+
 /** Who this node is, in a small file of its own that is replaced whole. */
 export class Identity {
   constructor(
@@ -61,9 +66,13 @@ export class Identity {
     const body = bytes.subarray(0, bytes.length - 4);
     const reader = new ByteReader(bytes);
     if (reader.u32() !== MAGIC) throw new CodecError("the identity file does not begin as one");
+    // First of all: nothing that damaged bytes say is to be believed, least of all that they are of another version.
+    if (new ByteReader(bytes.subarray(bytes.length - 4)).u32() !== crc32(body)) {
+      throw new CodecError("the identity file's checksum is wrong");
+    }
     const version = reader.u16();
     if (version !== VERSION)
-      throw new CodecError(`the identity file has version ${version}; this build reads ${VERSION}`);
+      throw new IdentityVersionUnknown(`the identity file has version ${version}; this build reads ${VERSION}`);
     const node = reader.u16();
     const incarnation = reader.u53();
     const flags = reader.u8();
@@ -75,7 +84,6 @@ export class Identity {
       const founder = reader.u16();
       founders.set(founder, reader.u53());
     }
-    if (reader.u32() !== crc32(body)) throw new CodecError("the identity file's checksum is wrong");
     return new Identity(node, incarnation, (flags & 1) !== 0, (flags & 2) !== 0, damage, clusterId, founders);
   }
 }

@@ -2,7 +2,7 @@ import { assert } from "../core/assert.js";
 import { CodecError, EMPTY_BYTES } from "../core/bytes.js";
 import { type GroupId, LogRecord, NODE_RECORDS, RecordKind } from "../core/machine.js";
 import { newIncarnation } from "../protocols/raft/options.js";
-import { IDENTITY_FILE, Identity } from "./identity.js";
+import { IDENTITY_FILE, Identity, IdentityVersionUnknown } from "./identity.js";
 import type { Log } from "./log/log.js";
 import type { RecoveredGroup, RecoveryOutcome } from "./log/outcome.js";
 import type { DiskError, GroupStore, Ports } from "./ports.js";
@@ -59,6 +59,10 @@ export class StartUp {
         this.identity = Identity.decode(bytes);
         damage = this.identity.damage;
       } catch (error) {
+        if (error instanceof IdentityVersionUnknown) {
+          this.fail(error.message);
+          return;
+        }
         if (!(error instanceof CodecError)) throw error;
         damage = error.message;
       }

@@ -3,7 +3,7 @@ import type { Address } from "../../src/cli/address.js";
 import { Client } from "../../src/cli/client.js";
 import { type Reply, ReplyError } from "../../src/cli/reply-reader.js";
 
-const VALUE_BYTES = 512 * 1024;
+export const VALUE_BYTES = 512 * 1024;
 const ANSWER_MS_MAX = 15_000;
 
 /** Writes values of half a MiB until so many MiB are acknowledged, or a write is refused. Answers the refusal's error. */

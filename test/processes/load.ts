@@ -42,7 +42,8 @@ export class Load {
     this.patienceMs = options.patienceMs ?? 1_500;
     this.pauseMs = options.pauseMs ?? 4;
     const count = options.clients ?? addresses.length * 3;
-    this.done = Promise.all(Array.from({ length: count }, (_, i) => this.run(i)));
+    const clients = Array.from({ length: count }, (_, i) => this.run(i));
+    this.done = Promise.all([...clients, ...addresses.map((address) => this.watch(address))]);
   }
 
   async stop(): Promise<void> {
@@ -68,6 +69,24 @@ export class Load {
         client = null;
         at += 1;
         await sleep(10);
+      }
+      await sleep(this.pauseMs);
+    }
+    client?.close();
+  }
+
+  /**
+   * Only reads, and stays with its node whatever happens to that. Clients that write get stuck at a leader that has lost
+   * its majority; this one would see what such a leader still serves.
+   */
+  private async watch(address: Address): Promise<void> {
+    const voice = this.journal.voice();
+    let client: Client | null = null;
+    for (let i = 0; this.going; i += 1) {
+      client ??= await this.connect(address);
+      if (client === null || !(await this.read(client, voice, `register:${i % REGISTERS}`))) {
+        client?.close();
+        client = null;
       }
       await sleep(this.pauseMs);
     }
