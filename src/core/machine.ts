@@ -104,8 +104,11 @@ export interface Machine<Message, Request, Result> {
 
   /** Every record up to write sequence `seq` is durable. Called in ascending order. */
   stored(seq: number): void;
-  /** The disk has no room: refuse what would need a record, hand leadership over. `diskRefused("")` takes it back. */
-  diskRefused(reason: string): void;
+  /**
+   * The disk is short of room: propose nothing, hand leadership over. What others have proposed is still taken until
+   * `full`: the rest is for votes and the like. `diskRefused("", false)` takes it back.
+   */
+  diskRefused(reason: string, full: boolean): void;
   /** The state through `position` is in a durable checkpoint; the log up to there is no longer needed for recovery. */
   checkpointed(position: number): void;
   /** The host failed to stream, or the peer did not install, the snapshot asked for through the outbox. */

@@ -30,6 +30,7 @@ export class HostedGroups {
   private stores = new Map<GroupId, GroupStore>();
   private recovered = new Map<GroupId, RecoveredGroup>();
   private diskRefusal = "";
+  private diskFull = false;
   private leadAllowed = true;
 
   constructor(
@@ -87,7 +88,7 @@ export class HostedGroups {
     host.guard(() => {
       const group = new Group(id, host, store, (_id, state) => this.createRaft(id, state, configuration)) as Group;
       group.machine.mayLead(this.leadAllowed);
-      group.machine.diskRefused(this.diskRefusal);
+      group.machine.diskRefused(this.diskRefusal, this.diskFull);
       group.start({ incarnation: host.incarnation, recovering }, tail);
       this.running.set(id, group);
       if (this.wanted.has(id)) host.groupRuns(id);
@@ -154,9 +155,10 @@ export class HostedGroups {
     }
   }
 
-  diskRefused(reason: string): void {
+  diskRefused(reason: string, full: boolean): void {
     this.diskRefusal = reason;
-    for (const group of this.all()) group.machine.diskRefused(reason);
+    this.diskFull = full;
+    for (const group of this.all()) group.machine.diskRefused(reason, full);
   }
 
   mayLead(allowed: boolean): void {

@@ -425,9 +425,10 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.fatal(`the log cannot be written: ${error.message}. Nothing more is promised; check the disk and start again`);
   }
 
-  diskRefused(reason: string): void {
-    this.events.notice(reason === "" ? "the disk has room again: writes go on" : reason);
-    this.groups.diskRefused(reason);
+  diskRefused(reason: string, full: boolean): void {
+    if (reason === "") this.events.notice("the disk has room again: writes go on");
+    else if (!full) this.events.notice(reason);
+    this.groups.diskRefused(reason, full);
     this.wake();
   }
 

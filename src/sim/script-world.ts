@@ -197,11 +197,14 @@ export class ScriptWorld<Message, Request, Result> implements TraceDriver {
     this.links.partition(first, second, words[at] === ">");
   }
 
-  /** `disk 1 full` and `disk 1 free`. */
+  /** `disk 1 short` (of room: nothing is to be proposed), `disk 1 full` and `disk 1 free`. */
   private disk(words: readonly string[], lines: string[]): void {
-    if (words[1] !== "full" && words[1] !== "free") throw new ScriptError("disk 1 full, or disk 1 free");
-    const reason = words[1] === "full" ? "the disk is full" : "";
-    this.node(words[0]).turn(lines, (machine) => machine.diskRefused(reason));
+    const what = words[1];
+    if (what !== "short" && what !== "full" && what !== "free") {
+      throw new ScriptError("disk 1 short, disk 1 full, or disk 1 free");
+    }
+    const reason = what === "free" ? "" : "the disk is full";
+    this.node(words[0]).turn(lines, (machine) => machine.diskRefused(reason, what === "full"));
   }
 
   private describe(item: InFlight<Message>): string {

@@ -16,8 +16,11 @@ export interface LogListener {
   logDurable(group: GroupId, seq: number): void;
   /** A write or a sync failed: what it left on the disk is unknown, so the log takes nothing more. The node stops. */
   logFailed(error: DiskError): void;
-  /** No room for the next segment and little in this one: propose nothing more. "": there is room again. */
-  diskRefused(reason: string): void;
+  /**
+   * No room for the next segment and little in this one: propose nothing more, and once it is `full`, log no entries at
+   * all. "": there is room again.
+   */
+  diskRefused(reason: string, full: boolean): void;
 }
 
 export interface LogStatus {
@@ -60,6 +63,7 @@ export class Log implements MarkListener {
   private spareProblem = "";
   private ticksToRetry = 0;
   private refused = false;
+  private full = false;
 
   /** Off the list, to be removed once a durable mark says that they are not needed. */
   private readonly doomed: Segment[] = [];
@@ -270,15 +274,18 @@ export class Log implements MarkListener {
   private checkRoom(): void {
     const room = this.segments.current.room - this.pendingBytes;
     if (this.spare === SpareState.failed && room < this.options.reserveBytes) {
-      if (this.refused) return;
-      this.refused = true;
-      this.listener.diskRefused(
+      const reason =
         `The disk gives no room for the next ${this.options.segmentBytes} bytes of the log: ${this.spareProblem}. ` +
-          "Writes go on by themselves once it does.",
-      );
+        "Writes go on by themselves once it does.";
+      if (!this.refused) this.listener.diskRefused(reason, false);
+      this.refused = true;
+      if (this.full || room >= this.options.reserveBytes / 4) return;
+      this.full = true;
+      this.listener.diskRefused(reason, true);
     } else if (this.refused && this.spare === SpareState.ready) {
       this.refused = false;
-      this.listener.diskRefused("");
+      this.full = false;
+      this.listener.diskRefused("", false);
     }
   }
 

@@ -19,8 +19,8 @@ export interface LogOptions {
   /** Payload of one batch, at most; also the limit of one record with its 25 bytes of overhead. */
   readonly batchBytesMax: number;
   /**
-   * When the next segment cannot be made, records are refused from where the current one has less than this left: room
-   * for what has already been proposed.
+   * When the next segment cannot be made, writes are refused from where the current one has less than this left: room
+   * for what has already been proposed. The last quarter of it takes no entries, only votes and the like.
    */
   readonly reserveBytes: number;
   /** Ticks between two attempts to make a segment on a full disk. */

@@ -28,7 +28,7 @@ export class Follower {
       this.refuse(peer, message);
       return;
     }
-    if (raft.refusesWrites && message.entries.length > 0) return; // no room: the leader tries again
+    if (raft.diskFull && message.entries.length > 0) return; // the leader tries again
     for (const entry of message.entries) this.acceptEntry(entry);
     const last = message.index + message.entries.length;
     this.verifiedIndex = Math.max(this.verifiedIndex, last);

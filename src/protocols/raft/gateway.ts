@@ -83,8 +83,8 @@ export class Gateway {
 
   private offerWrites(leader: Leader): void {
     const { raft } = this;
-    if (raft.refusal !== "") this.writes.refuseQueued("disk_full", raft.refusal);
-    else if (!leader.quorumHasRoom) this.writes.refuseQueued("disk_full");
+    if (leader.takesNoWrites) this.writes.refuseQueued("disk_full", raft.refusal || undefined);
+    else if (leader.handsOver) return;
     else if (leader.uncommittedIsFull) this.writes.refuseQueued("overloaded");
     for (const section of this.writes.takeUnsent()) leader.offerSections(raft.node, section.bytes);
   }

@@ -124,12 +124,18 @@ export class Leader {
     return this.raft.uncommittedBytes > this.raft.options.maxUncommittedBytes;
   }
 
-  /** Whether a majority of the voters has room for entries. */
-  get quorumHasRoom(): boolean {
-    const { configuration, node } = this.raft;
-    return (
-      quorumReached(configuration, (voter) => (voter === node || !this.progress.get(voter)?.refusing ? 1 : 0)) === 1
-    );
+  /** Writes can only wait: leadership is on its way to another replica, which takes them. */
+  get handsOver(): boolean {
+    return this.transferee !== 0;
+  }
+
+  /** No majority has room for more entries, or this disk has none and there is nobody to hand over to. */
+  get takesNoWrites(): boolean {
+    const { configuration, node, refusesWrites } = this.raft;
+    if (refusesWrites && !this.handsOver) return true;
+    const refuses = (voter: NodeId): boolean | undefined =>
+      voter === node ? refusesWrites : this.progress.get(voter)?.refusing;
+    return quorumReached(configuration, (voter) => (refuses(voter) ? 0 : 1)) === 0;
   }
 
   // Read indexes

@@ -69,8 +69,10 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   private readonly inbox = new Inbox(this);
   private readonly members: ReadonlySet<NodeId>;
   private pendingEntries: PendingEntry[] = [];
-  /** Why this replica's disk takes no further entries; "" when it does. */
+  /** Why nothing is to be proposed here: the disk is short of room; "" when it is not. */
   refusal = "";
+  /** Nor is there room for what others propose. */
+  diskFull = false;
   private leadAllowed = true;
 
   constructor(
@@ -108,7 +110,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   get mayCampaign(): boolean {
-    return this.leadAllowed && !this.recovering && !this.refusesWrites && isVoter(this.configuration, this.node);
+    return this.leadAllowed && !this.recovering && !this.diskFull && isVoter(this.configuration, this.node);
   }
 
   // Start
@@ -188,8 +190,9 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.recovery.stored(seq);
   }
 
-  diskRefused(reason: string): void {
+  diskRefused(reason: string, full: boolean): void {
     this.refusal = reason;
+    this.diskFull = full;
     if (reason !== "") this.leader?.transferToBest();
   }
 
@@ -254,8 +257,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   message(kind: MessageKind): RaftMessage {
     const message = new RaftMessage(kind, this.term, this.hard.incarnation);
     if (this.recovering) message.flags |= MessageFlag.recovering;
-    if (this.refusesWrites || (this.leader !== null && !this.leader.quorumHasRoom))
-      message.flags |= MessageFlag.refusing;
+    if (this.leader === null ? this.refusesWrites : this.leader.takesNoWrites) message.flags |= MessageFlag.refusing;
     return message;
   }
 
@@ -315,7 +317,8 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   /** A deadline has passed and nothing else carries the time: the leader lets it pass with an entry of its own. */
   timeIsDue(): boolean {
-    return this.commitIndex === this.log.lastIndex && this.store.nextDeadlineMs() <= this.wallMs;
+    if (this.diskFull || this.commitIndex !== this.log.lastIndex) return false;
+    return this.store.nextDeadlineMs() <= this.wallMs;
   }
 
   // Commit and apply

@@ -65,8 +65,8 @@ export class LogWorld implements LogListener {
     this.failure = error;
   }
 
-  diskRefused(reason: string): void {
-    this.refusals.push(reason);
+  diskRefused(reason: string, full: boolean): void {
+    if (!full) this.refusals.push(reason);
   }
 
   /** Until the disk has nothing more to do. */
