@@ -6,7 +6,7 @@ import "../runtime/fast-bytes.js";
 import type { BackendStatus } from "../kv/backend.js";
 import { NODE_DEFAULTS, type NodeOptions } from "../node/options.js";
 import { LineLogger, type Logger } from "../runtime/log.js";
-import { Member } from "../runtime/member.js";
+import { Member, NotStarted } from "../runtime/member.js";
 import { ClientListener } from "../server/listener.js";
 import type { NodeConfig } from "./config.js";
 import { Exit } from "./exit.js";
@@ -48,10 +48,15 @@ class NodeProcess {
     process.on("SIGTERM", stop);
     // The parent is gone: nobody else would stop this node.
     if (process.channel !== undefined) process.on("disconnect", stop);
+    await this.startOrRepair();
+  }
+
+  private async startOrRepair(): Promise<void> {
     try {
       await this.start();
     } catch (error) {
-      this.fail((error as Error).message);
+      if (error instanceof NotStarted) await this.fatal(error.message, error.again);
+      else this.fail((error as Error).message);
     }
   }
 
@@ -108,11 +113,7 @@ class NodeProcess {
     this.logger.error(reason);
     this.rebuilds += 1;
     await this.closeAll();
-    try {
-      await this.start();
-    } catch (error) {
-      this.fail((error as Error).message);
-    }
+    await this.startOrRepair();
   }
 
   private async closeAll(): Promise<void> {

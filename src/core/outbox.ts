@@ -34,8 +34,8 @@ export class Outbox<Message, Request, Result> {
   /** The applied position; the host compares it to the last checkpoint. */
   appliedPosition = 0;
   appliedEpoch = 0;
-  /** Set when this replica has finished recovering: the host makes that durable. */
-  recovered = false;
+  /** There was more to do than a turn should take: the machine wants another one at once. */
+  hasMore = false;
   /** Write sequence of the newest record handed out: monotone, one a record, never reused after a truncation. */
   issuedSeq = 0;
 

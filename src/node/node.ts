@@ -17,6 +17,7 @@ import { type FrameWriter, PartKind, readFrame } from "./frame.js";
 import type { Group } from "./group.js";
 import { type GroupsHost, HostedGroups } from "./hosted-groups.js";
 import { IDENTITY_FILE, type Identity } from "./identity.js";
+import { LeaderWatch } from "./leader-watch.js";
 import { Log, type LogListener } from "./log/log.js";
 import { type NodeOptions, VOTERS_MAX } from "./options.js";
 import { Peers } from "./peers.js";
@@ -67,6 +68,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   readonly keeper: CatalogKeeper;
   private readonly peers: Peers;
   private readonly router = new Router(this);
+  private readonly leaderWatch: LeaderWatch;
   private readonly turnListeners: (() => void)[] = [];
   private lastTickMs = Number.NEGATIVE_INFINITY;
   private snapshotIds = 0;
@@ -87,6 +89,10 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.peers = new Peers(ports.net);
     this.groups = new HostedGroups(this, ports, hooks);
     this.keeper = new CatalogKeeper(this, () => new NodeSession(this, "", true));
+    this.leaderWatch = new LeaderWatch(
+      (message) => events.notice(message),
+      () => this.peers.describeReach(this.nodeId, this.voters),
+    );
   }
 
   get nodeId(): NodeId {
@@ -99,8 +105,11 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   // Start and stop
 
-  /** `problem`: why this node does not start; null once it runs (it may still be waiting for its peers). */
-  start(done: (problem: string | null) => void): void {
+  /**
+   * `problem`: why this node does not start; null once it runs (it may still be waiting for its peers). `again`: a new
+   * node on the same ports would repair that.
+   */
+  start(done: (problem: string | null, again: boolean) => void): void {
     assert(this.state === "new", "node: started twice");
     this.state = "starting";
     this.refreshClock();
@@ -111,14 +120,14 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
       this.ports,
       createLog,
       this.hooks.verifyStates === true,
-      (problem, found) => {
+      (problem, found, again) => {
         if (found === null) {
           this.state = "stopped";
-          done(problem);
+          done(problem, again);
           return;
         }
         this.found(found);
-        done(null);
+        done(null, false);
       },
     );
     this.startUp.run();
@@ -362,6 +371,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.log.retrySpace();
     this.forming?.tick();
     this.router.tick();
+    const catalog = this.catalogGroup();
+    if (catalog !== undefined) this.leaderWatch.tick(this.nowMs, catalog.machine.describe().leader);
     if (this.groups.size > 0) this.keeper.tick();
     for (const group of this.groups.all()) group.reapSenders();
   }

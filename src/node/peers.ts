@@ -20,6 +20,14 @@ export class Peers {
     return this.connected.has(peer);
   }
 
+  /** Which of the voters this node can talk to, in words. */
+  describeReach(own: NodeId, voters: readonly NodeId[]): string {
+    const silent = voters.filter((node) => node !== own && !this.isConnected(node));
+    const needed = Math.floor(voters.length / 2) + 1;
+    const reach = silent.length === 0 ? "all voters are connected" : `not connected: node ${silent.join(", ")}`;
+    return `${reach}; ${needed} of ${voters.length} must be, and none of those may be recovering`;
+  }
+
   peerConnected(peer: NodeId): void {
     this.connected.add(peer);
   }

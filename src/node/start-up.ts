@@ -26,7 +26,8 @@ export interface Found {
   readonly rebuilt: string;
 }
 
-export type StartDone = (problem: string | null, found: Found | null) => void;
+/** `again`: another start, at once, goes on with the repair of what the problem tells. */
+export type StartDone = (problem: string | null, found: Found | null, again: boolean) => void;
 
 /**
  * From a folder to a node that may run: identity, states, log, in this order, each checked. Damage leads to
@@ -136,6 +137,8 @@ export class StartUp {
       this.rebuildLater("the log is gone, though this node has been part of the cluster");
     } else if (this.identity === null && hasPromises(outcome)) {
       this.rebuildLater("the identity file is gone, though there is a log");
+    } else if (this.identity === null && this.stores.size > 0) {
+      this.rebuildLater("the log and the identity file are gone, though there is a state");
     } else {
       const { identity } = this;
       const next = (): void => {
@@ -176,7 +179,7 @@ export class StartUp {
   private rebuildLater(damage: string): void {
     const identity = this.identity ?? new Identity(this.node, this.freshIncarnation(), true, true, "", "");
     this.save(identity.with({ damage }), () =>
-      this.fail(`${damage}. The next start sets the data aside and rebuilds them from the peers`),
+      this.done(`${damage}. The next start sets the data aside and rebuilds them from the peers`, null, true),
     );
   }
 
@@ -222,10 +225,10 @@ export class StartUp {
   }
 
   private finish(identity: Identity, log: Log, outcome: RecoveryOutcome, rebuilt: string): void {
-    this.done(null, { identity, log, stores: this.stores, groups: outcome.groups, rebuilt });
+    this.done(null, { identity, log, stores: this.stores, groups: outcome.groups, rebuilt }, false);
   }
 
   private fail(problem: string): void {
-    this.done(problem, null);
+    this.done(problem, null, false);
   }
 }

@@ -39,6 +39,18 @@ export interface MemberOptions {
   readonly recordFolder?: string;
 }
 
+/** A member that does not run, and why. `again`: starting it once more repairs that. */
+export class NotStarted extends Error {
+  override readonly name = "NotStarted";
+
+  constructor(
+    message: string,
+    readonly again: boolean,
+  ) {
+    super(message);
+  }
+}
+
 /** Ports, node and folder of one member. */
 export class Member {
   /** What a check that went on beside the node has found. */
@@ -55,7 +67,7 @@ export class Member {
     private readonly logger: Logger,
   ) {}
 
-  /** Rejects with the reason why this member cannot run. */
+  /** Rejects with {@link NotStarted} or another error that says why this member cannot run. */
   static async start(options: MemberOptions): Promise<Member> {
     const { folder, logger } = options;
     mkdirSync(folder, { recursive: true });
@@ -101,15 +113,20 @@ export class Member {
       options.hooks,
     );
     const node = recorder === null ? bare : new RecordedNode(bare, recorder);
-    await new Promise<void>((resolve, reject) => {
-      node.start((problem) => (problem === null ? resolve() : reject(new Error(problem))));
-    });
-    net.setPeers(options.peers);
-    await new Promise<void>((resolve, reject) => {
-      net.start(node, (problem) => (problem === null ? resolve() : reject(new Error(problem))));
-    });
-    clock.start(() => node.turn(), options.node.tickMs);
     const member = new Member(node, net, clock, disk, store, lock, stateFolder, logger);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        node.start((problem, again) => (problem === null ? resolve() : reject(new NotStarted(problem, again))));
+      });
+      net.setPeers(options.peers);
+      await new Promise<void>((resolve, reject) => {
+        net.start(node, (problem) => (problem === null ? resolve() : reject(new NotStarted(problem, false))));
+      });
+    } catch (error) {
+      await member.closePorts();
+      throw error;
+    }
+    clock.start(() => node.turn(), options.node.tickMs);
     if (check.goesOn !== null) {
       node.mayLead(false);
       void check.goesOn.then((damage) => {
@@ -127,11 +144,15 @@ export class Member {
     await this.close();
   }
 
-  async close(): Promise<void> {
+  private async closePorts(): Promise<void> {
     this.clock.stop();
     await new Promise<void>((resolve) => this.net.close(resolve));
     await new Promise<DiskError | null>((resolve) => this.store.close(resolve));
     this.disk.close();
+  }
+
+  async close(): Promise<void> {
+    await this.closePorts();
     if (this.stateDamage !== "") setAside(this.stateFolder, this.stateDamage, this.logger);
     releaseFolder(this.lock);
   }

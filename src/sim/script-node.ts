@@ -219,10 +219,6 @@ export class ScriptNode<Message, Request, Result> {
       this.cutLog(this.cutThrough);
       lines.push(`${this.node} cuts its log through ${this.cutThrough}`);
     }
-    if (outbox.recovered && this.recovering) {
-      this.recovering = false;
-      lines.push(`${this.node} has recovered`);
-    }
   }
 
   private release(lines: string[]): void {

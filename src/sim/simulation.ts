@@ -171,6 +171,7 @@ export class Simulation implements WorldObserver {
         electionTicks: plan.node.electionTicks,
         heartbeatTicks: plan.node.heartbeatTicks,
         maxEntryBytes: 4_096,
+        maxApplyBytes: 1_024,
         maxAppendBytes: 8_192,
         maxInflightBytes: 32_768,
         maxUncommittedBytes: 131_072,

@@ -29,7 +29,11 @@ const DAMAGES: readonly Damage[] = [
     /the state ends at 0, the log begins after/,
     (dir) => rmSync(join(dir, "state"), { recursive: true }),
   ],
-  ["the log is gone", /the cluster exists already/, (dir) => rmSync(join(dir, "log"), { recursive: true })],
+  [
+    "the log is gone",
+    /the log and the identity file are gone, though there is a state/,
+    (dir) => rmSync(join(dir, "log"), { recursive: true }),
+  ],
   ["the folder is empty", /the cluster exists already and this folder is empty/, emptyFolder],
 ];
 
@@ -58,7 +62,7 @@ async function comesBack(cluster: Cluster, victim: Member, what: string, says: R
   victim.start();
   const end = performance.now() + REBUILT_MS_MAX;
   for (;;) {
-    if (!victim.isRunning) victim.start();
+    if (!victim.isRunning) throw new Error(`${what}: the node has ended`);
     const status = await victim.status();
     if (status !== null && !status.recovering && status.leader !== 0) break;
     if (performance.now() > end) throw new Error(`${what}: the node was not rebuilt in ${REBUILT_MS_MAX} ms`);
@@ -81,6 +85,7 @@ it("two of three damaged at once: the group stops and says so", { timeout: limit
       expect(error.definite).toBe(true);
       expect(["unavailable", "recovering"]).toContain(error.code);
     }
+    await whole.says(/no leader for 5 s: all voters are connected; 2 of 3 must be/, 10_000);
   });
 });
 

@@ -43,7 +43,7 @@ export class RecordedNode implements NodeFacade {
     readonly recorder: Recorder,
   ) {}
 
-  start(done: (problem: string | null) => void): void {
+  start(done: (problem: string | null, again: boolean) => void): void {
     this.recorder.event(EventKind.start);
     this.node.start(done);
   }

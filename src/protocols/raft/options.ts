@@ -20,6 +20,8 @@ export interface RaftOptions {
   readonly maxInflightBytes: number;
   /** One entry's payload: more writes of a turn make several entries. */
   readonly maxEntryBytes: number;
+  /** Entries applied in one turn; at least one is, whatever its size. A turn must not keep peers and clients waiting. */
+  readonly maxApplyBytes: number;
   /** Entries of this leader that are not committed: past it, new writes are refused. */
   readonly maxUncommittedBytes: number;
   /** Requests that wait here, reads and writes each: past it, `overloaded`. */
@@ -41,6 +43,7 @@ export const RAFT_DEFAULTS = {
   maxAppendBytes: 1024 * 1024,
   maxInflightBytes: 8 * 1024 * 1024,
   maxEntryBytes: 1024 * 1024,
+  maxApplyBytes: 256 * 1024,
   maxUncommittedBytes: 64 * 1024 * 1024,
   maxPendingRequests: 65_536,
   maxPendingBytes: 64 * 1024 * 1024,

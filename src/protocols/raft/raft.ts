@@ -317,7 +317,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   /** A deadline has passed and nothing else carries the time: the leader lets it pass with an entry of its own. */
   timeIsDue(): boolean {
-    if (this.diskFull || this.commitIndex !== this.log.lastIndex) return false;
+    if (this.diskFull || this.appliedIndex !== this.log.lastIndex) return false;
     return this.store.nextDeadlineMs() <= this.wallMs;
   }
 
@@ -327,9 +327,12 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     if (index > this.commitIndex) this.commitIndex = index;
   }
 
+  /** A turn's worth of what is committed: after a restart there may be seconds of it, and others wait for a sign of life. */
   private applyCommitted(): void {
-    while (this.appliedIndex < this.commitIndex) {
+    let bytes = 0;
+    while (this.appliedIndex < this.commitIndex && bytes < this.options.maxApplyBytes) {
       const entry = this.log.at(this.appliedIndex + 1);
+      bytes += entry.payload.length;
       this.appliedIndex = entry.index;
       this.options.onApply?.(entry.index, entry.term, entry.payload);
       this.store.applyBatch(entry.payload, this.gateway.observer);
@@ -340,6 +343,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
       this.outbox.appliedPosition = entry.index;
       this.outbox.appliedEpoch = entry.term;
     }
+    this.outbox.hasMore = this.appliedIndex < this.commitIndex;
   }
 
   // Roles
