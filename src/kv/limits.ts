@@ -61,7 +61,7 @@ function checkOne(command: Command, limits: CommandLimits): KvError | null {
 
 function checkChildren(command: Command, limits: CommandLimits): KvError | null {
   const children = command.children ?? [];
-  let bytes = commandBytes(command);
+  let bytes = ownBytes(command);
   for (let i = 0; i < children.length; i += 1) {
     const child = children[i];
     if (child.op === Op.atomic) return new KvError("bad_request", "an atomic command may not hold another");
@@ -70,7 +70,7 @@ function checkChildren(command: Command, limits: CommandLimits): KvError | null 
     }
     const error = checkOne(child, limits);
     if (error !== null) return new KvError(error.code, `child ${i + 1} of the atomic command: ${error.message}`);
-    bytes += commandBytes(child);
+    bytes += ownBytes(child);
   }
   return bytes > limits.commandBytesMax ? commandTooLarge(bytes, limits) : null;
 }
@@ -98,7 +98,7 @@ function checkPairs(command: Command, limits: CommandLimits): KvError | null {
   for (let i = 0; i < values.length; i += 1) {
     if (values[i].length > limits.valueBytesMax) return valueTooLarge(values[i].length, limits);
   }
-  const bytes = commandBytes(command);
+  const bytes = ownBytes(command);
   return bytes > limits.commandBytesMax ? commandTooLarge(bytes, limits) : null;
 }
 
@@ -141,11 +141,18 @@ function checkDeadline(command: Command): KvError | null {
   return new KvError("bad_request", `invalid expire time: ${command.deadlineMs} ms is not a whole number below 2^53`);
 }
 
-function commandBytes(command: Command): number {
+function ownBytes(command: Command): number {
   let bytes = command.key.length + command.value.length;
   const { keys, values } = command;
   if (keys !== null) for (let i = 0; i < keys.length; i += 1) bytes += keys[i].length;
   if (values !== null) for (let i = 0; i < values.length; i += 1) bytes += values[i].length;
+  return bytes;
+}
+
+/** Keys and values, those of children included. */
+export function commandBytes(command: Command): number {
+  let bytes = ownBytes(command);
+  if (command.children !== null) for (const child of command.children) bytes += commandBytes(child);
   return bytes;
 }
 

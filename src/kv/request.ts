@@ -11,6 +11,11 @@ export interface RequestId {
   readonly sequence: number;
   /** The client will not ask about sequences up to here again: their results may be forgotten. */
   readonly acknowledgedThrough: number;
+  /**
+   * Replicated time at which the client id was made: by this the store tells a new client from the late copy of one that
+   * it has forgotten, and does not do that copy again. 0: not known, and only the session table protects.
+   */
+  readonly openedMs: number;
 }
 
 /** Who waits for an answer. `reply` is called exactly once a request, from the turn in which the answer is known. */

@@ -133,7 +133,7 @@ export class Group<Message = unknown> {
       this.cutDone = outbox.cutThrough;
       this.context.log.cut(this.id, this.cutDone);
     }
-    if (outbox.hasMore) this.context.wake();
+    if (outbox.hasMore && !this.receiver?.finishing) this.context.wake();
     if (outbox.snapshots.length > 0) this.drainSnapshots();
     if (outbox.replies.length > 0) this.drainReplies();
     this.maybeCheckpoint();

@@ -195,7 +195,7 @@ export class Client {
   /** The same id at each attempt, also at another node: it must count once. `inDoubt`: an earlier attempt may count. */
   private attemptIncrement(key: string, attempt: number, inDoubt: boolean): void {
     const client = `${this.idPrefix}${this.idGeneration}`.padEnd(16, ".");
-    const id = { client, sequence: this.sequence, acknowledgedThrough: this.sequence - 1 };
+    const id = { client, sequence: this.sequence, acknowledgedThrough: this.sequence - 1, openedMs: 0 };
     this.call(
       incrementCommand(key, 1n),
       Level.linearizable,

@@ -50,6 +50,8 @@ export class Computer implements NetworkEndpoint {
    * that was never whole: nobody can notice both at once, so no fault may do both.
    */
   powerLost = false;
+  /** Bits have rotted since it last ran. Were the power lost on top of that, nothing could tell rot from a torn write. */
+  rotten = false;
   private turn: Scheduled | null = null;
   private pausedUntilUs = 0;
   private stalledUntilUs = 0;
@@ -97,6 +99,7 @@ export class Computer implements NetworkEndpoint {
     }
     this.state = "running";
     this.powerLost = false;
+    this.rotten = false;
     this.network.attach(this.number, this.node.incarnation, this);
     this.owner.started(this);
   }
@@ -204,7 +207,7 @@ export class Computer implements NetworkEndpoint {
     this.powerLost = true;
     const ran = this.node !== null;
     if (ran) this.end(true);
-    this.parts.disk.crash();
+    if (!this.rotten) this.parts.disk.crash();
     if (ran) this.parts.store.losePower();
   }
 

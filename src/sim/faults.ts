@@ -205,7 +205,9 @@ export class Nemesis {
     parts.store.loseFolder();
   }
 
-  private flip({ parts }: Computer, bits: number): void {
+  private flip(computer: Computer, bits: number): void {
+    const { parts } = computer;
+    computer.rotten = true;
     for (let i = 0; i < bits; i += 1) {
       if (this.random.chance(0.5)) parts.disk.flipBit(this.random);
       else parts.store.flipBit();

@@ -220,7 +220,8 @@ export class Replay {
   private readId(): RequestId {
     const client = this.reader.latin1();
     const sequence = this.reader.u53();
-    return { client, sequence, acknowledgedThrough: this.reader.u53() };
+    const acknowledgedThrough = this.reader.u53();
+    return { client, sequence, acknowledgedThrough, openedMs: this.reader.u53() };
   }
 
   private adminSink(): (error: KvError | null) => void {

@@ -40,6 +40,7 @@ export function makeKvRequest(words: readonly string[]): Request {
       client: (named.get("client") ?? "").padEnd(16, "."),
       sequence: wholeNumber(named.get("sequence"), "sequence", 1),
       acknowledgedThrough: wholeNumber(named.get("acknowledged") ?? "0", "acknowledged"),
+      openedMs: wholeNumber(named.get("opened") ?? "0", "opened"),
     };
   }
   return request;

@@ -41,6 +41,8 @@ export class ScriptNode<Message, Request, Result> {
   private recovering = false;
   private collecting = false;
   private clockMs = 1_000;
+  /** Of the wall clock. */
+  wallAheadMs = 0;
 
   constructor(
     readonly setup: ScriptNodeSetup,
@@ -72,7 +74,7 @@ export class ScriptNode<Message, Request, Result> {
     const machine = this.protocol.create(this.setup, this.state, this.life);
     this.machine = machine;
     this.guard(lines, () => {
-      machine.now(this.clockMs, this.clockMs);
+      machine.now(this.clockMs, this.clockMs + this.wallAheadMs);
       machine.start({ position, epoch, incarnation: this.life, recovering: this.recovering }, this.durable);
     });
     this.turn(lines, () => {});
@@ -89,7 +91,7 @@ export class ScriptNode<Message, Request, Result> {
   turn(lines: string[], input: (machine: Machine<Message, Request, Result>) => void): void {
     const machine = this.running();
     this.guard(lines, () => {
-      if (!this.collecting) machine.now(this.clockMs, this.clockMs);
+      if (!this.collecting) machine.now(this.clockMs, this.clockMs + this.wallAheadMs);
       input(machine);
       if (!this.collecting) this.finishTurn(machine, lines);
     });
@@ -99,7 +101,7 @@ export class ScriptNode<Message, Request, Result> {
   collect(): void {
     const machine = this.running();
     if (this.collecting) throw new ScriptError(`node ${this.node} collects already`);
-    machine.now(this.clockMs, this.clockMs);
+    machine.now(this.clockMs, this.clockMs + this.wallAheadMs);
     this.collecting = true;
   }
 

@@ -95,7 +95,8 @@ export function printRaftMessage(message: RaftMessage): string {
   const parts = [KIND_NAMES.get(message.kind) ?? `kind ${message.kind}`, `term=${message.term}`];
   parts.push(...kindFields(message));
   for (const [name, flag] of Object.entries(MessageFlag)) {
-    if (message.has(flag)) parts.push(name);
+    // Said of every vote and heartbeat's answer.
+    if (message.has(flag) && flag !== MessageFlag.clock) parts.push(name);
   }
   return parts.join(" ");
 }

@@ -82,6 +82,9 @@ export class ScriptWorld<Message, Request, Result> implements TraceDriver {
       case "disk":
         this.disk(words, lines);
         break;
+      case "clock":
+        this.setClock(words);
+        break;
       case "step-aside":
         this.node(words[0]).turn(lines, (machine) => machine.stepAside());
         break;
@@ -205,6 +208,12 @@ export class ScriptWorld<Message, Request, Result> implements TraceDriver {
     }
     const reason = what === "free" ? "" : "the disk is full";
     this.node(words[0]).turn(lines, (machine) => machine.diskRefused(reason, what === "full"));
+  }
+
+  /** `clock 1 ahead 60000`: that node's wall clock, in ms, from its next input on. */
+  private setClock(words: readonly string[]): void {
+    if (words[1] !== "ahead") throw new ScriptError("clock 1 ahead 60000");
+    this.node(words[0]).wallAheadMs = wholeNumber(words[2], "milliseconds");
   }
 
   private describe(item: InFlight<Message>): string {

@@ -174,6 +174,7 @@ class RecordedSession implements Session {
       writer.latin1(id.client);
       writer.u53(id.sequence);
       writer.u53(id.acknowledgedThrough);
+      writer.u53(id.openedMs);
     }
     const lengthAt = writer.length;
     writer.u32(0);

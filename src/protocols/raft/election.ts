@@ -40,8 +40,9 @@ export class Election {
 
   tick(): void {
     this.elapsedTicks += 1;
-    if (this.elapsedTicks < this.timeoutTicks || !this.raft.mayCampaign) return;
-    this.startPreVote();
+    if (this.elapsedTicks < this.timeoutTicks) return;
+    if (this.raft.mayCampaign) this.startPreVote();
+    else this.raft.leaderLost();
   }
 
   /** A leader has been heard of so lately that nobody else is to be helped to power (thesis 6.4.1 and 9.6). */
@@ -123,6 +124,7 @@ export class Election {
       response.flags |= MessageFlag.granted;
     }
     response.numbers = raft.knownIncarnations();
+    raft.tellClock(response);
     raft.outbox.sendHeld(peer, response);
   }
 

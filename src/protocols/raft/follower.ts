@@ -28,9 +28,12 @@ export class Follower {
       this.refuse(peer, message);
       return;
     }
-    if (raft.diskFull && message.entries.length > 0) return; // the leader tries again
-    for (const entry of message.entries) this.acceptEntry(entry);
-    const last = message.index + message.entries.length;
+    let last = message.index;
+    for (const entry of message.entries) {
+      if (raft.diskFull && entry.payload.length > 0 && raft.log.termAt(entry.index) !== entry.term) break;
+      this.acceptEntry(entry);
+      last = entry.index;
+    }
     this.verifiedIndex = Math.max(this.verifiedIndex, last);
     this.commitThrough(message.commit);
     this.acknowledge(peer, last, message.round);
@@ -84,6 +87,7 @@ export class Follower {
     const response = this.raft.message(MessageKind.heartbeatResponse);
     response.round = message.round;
     response.index = this.raft.log.lastIndex;
+    this.raft.tellClock(response);
     if (message.numbers.length > 0) this.raft.outbox.sendHeld(peer, response);
     else this.raft.outbox.send(peer, response);
   }

@@ -21,12 +21,14 @@ export class Gateway {
   readonly observer: ApplyObserver;
   /** The leader has said that it takes no writes. */
   leaderRefuses = false;
+  /** What was committed when this node first had a leader and wanted a session of its own; -1: not wanted now. */
+  private sessionFloor = -1;
 
   constructor(private readonly raft: Raft) {
     const answer = (request: Request, result: Result): void => raft.outbox.reply(request, result);
     this.writes = new WriteQueue(raft.options, raft, answer);
     this.reads = new ReadQueue(firstRound(raft.options.seed), (request) => raft.store.read(request.command), answer);
-    this.waits = new DurabilityWaits(raft);
+    this.waits = new DurabilityWaits(raft, firstRound(raft.options.seed));
     this.observer = {
       wants: (client) => this.writes.wants(client),
       applied: (client, firstSequence, results) =>
@@ -74,11 +76,24 @@ export class Gateway {
   }
 
   flush(leader: Leader | null): void {
-    if (this.writes.hasUnsent) {
+    if (this.writes.hasUnsent && this.mayOpenSession()) {
       if (leader !== null) this.offerWrites(leader);
       else if (this.raft.leaderId !== 0) this.forwardWrites();
     }
     if (this.raft.leaderId !== 0) this.askReadIndex(leader);
+  }
+
+  /**
+   * A session bears the replicated time at which it was opened. A replica that lags would give one so old that it looks
+   * like a session that was forgotten since: it catches up first.
+   */
+  private mayOpenSession(): boolean {
+    const { raft } = this;
+    if (!this.writes.beginsSession || raft.leaderId === 0) return true;
+    if (this.sessionFloor < 0) this.sessionFloor = Math.max(raft.commitIndex, raft.leaderCommit);
+    if (raft.appliedIndex < this.sessionFloor) return false;
+    this.sessionFloor = -1;
+    return true;
   }
 
   private offerWrites(leader: Leader): void {

@@ -15,6 +15,7 @@ export class Inbox {
       return;
     }
     if (!raft.recovery.accept(peer, message)) return;
+    if (message.has(MessageFlag.clock)) raft.clock.note(peer, message.clockMs, raft.monotonicMs);
     raft.leader?.heard(peer, message);
     if (message.kind === MessageKind.preVote) raft.election.onPreVote(peer, message);
     else if (message.kind === MessageKind.vote) raft.election.onVote(peer, message);
@@ -36,6 +37,7 @@ export class Inbox {
       assert(raft.leader === null, "raft: two leaders in one term");
       if (raft.leaderId !== peer || raft.role !== "follower") raft.becomeFollower(message.term, peer);
       raft.election.restartTimer();
+      raft.leaderCommit = message.commit;
       raft.gateway.leaderRefuses = message.has(MessageFlag.refusing);
       if (!raft.recovery.note(message)) return false;
     }
@@ -79,10 +81,10 @@ export class Inbox {
         if (peer === raft.leaderId && raft.mayCampaign) raft.election.campaign(true);
         break;
       case MessageKind.progressQuery:
-        if (raft.leader !== null) raft.gateway.waits.onQuery(peer);
+        if (raft.leader !== null) raft.gateway.waits.onQuery(peer, message);
         break;
       case MessageKind.progressResponse:
-        raft.gateway.waits.onResponse(message);
+        raft.gateway.waits.onResponse(peer, message);
         break;
     }
   }

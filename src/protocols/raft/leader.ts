@@ -115,7 +115,7 @@ export class Leader {
   }
 
   private propose(): void {
-    this.raft.appendEntry(writeBatch(this.raft.wallMs, this.sections));
+    this.raft.appendEntry(writeBatch(this.raft.clockMs, this.sections));
     this.sections = [];
     this.sectionBytes = 0;
   }
@@ -182,6 +182,7 @@ export class Leader {
     const counts = progress.recovering && !message.has(MessageFlag.recovering);
     progress.recovering = message.has(MessageFlag.recovering);
     progress.refusing = message.has(MessageFlag.refusing);
+    progress.full = message.has(MessageFlag.full);
     if (!counts) return;
     this.advanceCommit();
     this.finishReadRounds();
@@ -222,6 +223,11 @@ export class Leader {
     if (progress === undefined) return;
     this.echoed(progress, message.round);
     if (message.round <= progress.roundAtLastSend) return;
+    if (progress.full) {
+      // It takes no writes; but does it have what was sent before?
+      if (progress.match < progress.next - 1) this.sendAppend(progress, 0);
+      return;
+    }
     // A heartbeat that left after our newest append was answered, and yet that append is not acknowledged: it may be lost.
     if (progress.state === ProgressState.probe) progress.paused = false;
     else if (progress.state === ProgressState.replicate && progress.match < progress.next - 1) {
@@ -259,7 +265,7 @@ export class Leader {
   /** End of the turn: the entries, the read round and the appends that it has brought. */
   flush(): void {
     if (this.sections.length > 0) this.propose();
-    else if (this.raft.timeIsDue()) this.raft.appendEntry(writeBatch(this.raft.wallMs, []));
+    else if (this.raft.timeIsDue()) this.raft.appendEntry(writeBatch(this.raft.clockMs, []));
     for (const peer of this.forwarders) this.progress.get(peer)!.wantsCommit = this.raft.log.lastIndex;
     this.forwarders.clear();
     // Alone in the cluster there is nobody to ask.
@@ -278,7 +284,7 @@ export class Leader {
   private replicateTo(progress: Progress): boolean {
     const { log, options } = this.raft;
     let appended = false;
-    while (progress.wantsAppend(log.lastIndex)) {
+    while (progress.wantsAppend(log.lastIndex) && this.hasRoomFor(progress)) {
       if (progress.inflightBytes >= options.maxInflightBytes) break;
       if (log.termAt(progress.next - 1) < 0) {
         progress.becomeSnapshot(this.raft.checkpointIndex);
@@ -289,6 +295,14 @@ export class Leader {
       appended = true;
     }
     return appended;
+  }
+
+  /** A peer whose disk is full still takes the entry with which a term begins. */
+  private hasRoomFor(progress: Progress): boolean {
+    if (!progress.full) return true;
+    const { log } = this.raft;
+    const { next } = progress;
+    return next >= log.firstIndex && next <= log.lastIndex && log.at(next).payload.length === 0;
   }
 
   /** The next entries (none when `maxBytes` is 0, or to find out where the peer stands: only the question what it has). */

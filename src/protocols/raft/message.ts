@@ -35,12 +35,16 @@ export const MessageFlag = {
   granted: 1,
   /** The sender is recovering: it counts in no quorum. */
   recovering: 2,
-  /** The sender's disk has no room: it takes no further entries. */
+  /** The sender's disk is short of room: nothing more is to be proposed to it. From a leader: it takes no writes. */
   refusing: 4,
   /** A vote asked for by a leadership transfer: the leader's presence does not speak against it. */
   transfer: 8,
   /** The heartbeat only carries a commit index: no answer wanted. */
   silent: 16,
+  /** The message brings the sender's wall clock. */
+  clock: 32,
+  /** The sender's disk takes no writes, not even those that were proposed. */
+  full: 64,
 } as const;
 
 export const NO_ENTRIES: readonly Entry[] = [];
@@ -58,8 +62,10 @@ export class RaftMessage {
   /** append: previous term · append refused: hint term · votes: last term. */
   logTerm = 0;
   commit = 0;
-  /** Read round that a heartbeat or append carries and its response echoes; a follower's own number on readIndex. */
+  /** Read round that a heartbeat or append carries and its response echoes; the asker's own number on questions. */
   round = 0;
+  /** The sender's wall clock in ms, with the flag `clock`. */
+  clockMs = 0;
   entries: readonly Entry[] = NO_ENTRIES;
   /** Pairs (node, incarnation), flattened: what the sender knows of others. On progress: (node, position, recovering). */
   numbers: readonly number[] = NO_NUMBERS;
@@ -93,6 +99,7 @@ export const raftCodec: MessageCodec<RaftMessage> = {
     writer.u53(message.logTerm);
     writer.u53(message.commit);
     writer.u53(message.round);
+    if (message.has(MessageFlag.clock)) writer.u53(message.clockMs);
     writer.u16(message.numbers.length);
     for (let i = 0; i < message.numbers.length; i += 1) writer.u53(message.numbers[i]);
     writer.latin1(message.client);
@@ -119,6 +126,7 @@ export const raftCodec: MessageCodec<RaftMessage> = {
     message.logTerm = reader.u53();
     message.commit = reader.u53();
     message.round = reader.u53();
+    if (message.has(MessageFlag.clock)) message.clockMs = reader.u53();
     message.numbers = readNumbers(reader);
     message.client = reader.latin1();
     message.payload = copyOrEmpty(reader.blob());

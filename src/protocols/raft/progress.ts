@@ -20,6 +20,8 @@ export class Progress {
   round = 0;
   recovering = false;
   refusing = false;
+  /** It has no room for a single write: none are sent. */
+  full = false;
   /** Heard from since the last check of the majority. */
   active = false;
   /** A probe is under way: wait for its answer, or the next heartbeat's. */

@@ -14,6 +14,7 @@ import type { ErrorCode } from "../../kv/errors.js";
 import type { Request } from "../../kv/request.js";
 import type { Result } from "../../kv/result.js";
 import { Store } from "../../kv/store.js";
+import { ClusterClock } from "./cluster-clock.js";
 import { compactionPoint } from "./compaction.js";
 import { Election } from "./election.js";
 import { Entry, EntryLog } from "./entry-log.js";
@@ -53,6 +54,8 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   role: Role = "follower";
   leaderId: NodeId = 0;
   commitIndex = 0;
+  /** What the newest message of a leader has called committed, be it here or not. */
+  leaderCommit = 0;
   appliedIndex = 0;
   /** Entries up to here are durable in this replica's log. */
   durableIndex = 0;
@@ -60,6 +63,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   uncommittedBytes = 0;
   monotonicMs = 0;
   wallMs = 0;
+  readonly clock: ClusterClock;
 
   leader: Leader | null = null;
   readonly election: Election;
@@ -71,7 +75,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   private pendingEntries: PendingEntry[] = [];
   /** Why nothing is to be proposed here: the disk is short of room; "" when it is not. */
   refusal = "";
-  /** Nor is there room for what others propose. */
+  /** Nor is there room for writes that others propose. */
   diskFull = false;
   private leadAllowed = true;
 
@@ -83,6 +87,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     this.configuration = options.configuration;
     this.members = new Set(configurationMembers(options.configuration));
     this.store = new Store(state);
+    this.clock = new ClusterClock(options.configuration);
     this.recovery = new Recovery(this);
     this.election = this.createElection();
     this.gateway = new Gateway(this);
@@ -110,7 +115,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   get mayCampaign(): boolean {
-    return this.leadAllowed && !this.recovering && !this.diskFull && isVoter(this.configuration, this.node);
+    return this.leadAllowed && !this.recovering && isVoter(this.configuration, this.node);
   }
 
   // Start
@@ -140,6 +145,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   now(monotonicMs: number, wallMs: number): void {
     this.monotonicMs = monotonicMs;
     this.wallMs = wallMs;
+    this.clock.note(this.node, wallMs, monotonicMs);
   }
 
   tick(): void {
@@ -258,7 +264,13 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     const message = new RaftMessage(kind, this.term, this.hard.incarnation);
     if (this.recovering) message.flags |= MessageFlag.recovering;
     if (this.leader === null ? this.refusesWrites : this.leader.takesNoWrites) message.flags |= MessageFlag.refusing;
+    if (this.diskFull) message.flags |= MessageFlag.full;
     return message;
+  }
+
+  tellClock(message: RaftMessage): void {
+    message.flags |= MessageFlag.clock;
+    message.clockMs = this.wallMs;
   }
 
   receive(peer: NodeId, message: RaftMessage): void {
@@ -317,8 +329,14 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   /** A deadline has passed and nothing else carries the time: the leader lets it pass with an entry of its own. */
   timeIsDue(): boolean {
-    if (this.diskFull || this.appliedIndex !== this.log.lastIndex) return false;
-    return this.store.nextDeadlineMs() <= this.wallMs;
+    if (this.refusesWrites || this.appliedIndex !== this.log.lastIndex) return false;
+    const deadlineMs = this.store.nextDeadlineMs();
+    return deadlineMs !== Number.POSITIVE_INFINITY && deadlineMs <= this.clockMs;
+  }
+
+  /** The time that an entry of this leader carries. */
+  get clockMs(): number {
+    return this.clock.nowMs(this.monotonicMs);
   }
 
   // Commit and apply
@@ -369,6 +387,11 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
       this.recovery.leaderChanged();
     }
     this.leaderId = leader;
+  }
+
+  /** It has been silent for long, and this replica cannot take its place. */
+  leaderLost(): void {
+    this.leaderId = 0;
   }
 
   /** No majority answers: others may lead already. */

@@ -37,14 +37,14 @@ describe("every run within these bounds keeps what figure 3 of the Raft paper pr
     [
       "two nodes, three timeouts, a write",
       { nodes: 2, make: sound, ticks: [2, 1], crashes: [0, 0], writes: [1, 0], doubles: 0 },
-      291_360,
+      320_871,
       2,
       3,
     ],
     [
       "two nodes, a timeout each, a crash, a write, and a message twice",
       { nodes: 2, make: sound, ticks: [1, 0], crashes: [1, 1], writes: [1, 0], doubles: 1 },
-      50_100,
+      54_558,
       1,
       2,
     ],

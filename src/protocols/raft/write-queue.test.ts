@@ -45,7 +45,7 @@ class Bench {
   /** Adds an increment of `n`; every answer tells how many were done. `sequence`: a request with an id of its own. */
   add(name: string, sequence = 0, client = CLIENT): Request {
     const request = new Request(incrementCommand("n", 1n), Level.linearizable, { reply: () => {} });
-    if (sequence > 0) request.id = { client, sequence, acknowledgedThrough: 0 };
+    if (sequence > 0) request.id = { client, sequence, acknowledgedThrough: 0, openedMs: 0 };
     this.names.set(request, name);
     this.queue.add(request);
     return request;
@@ -171,7 +171,7 @@ describe("answers", () => {
     bench.add("a", 1);
     bench.apply(...bench.send());
     const later = bench.add("b", 2);
-    later.id = { client: CLIENT, sequence: 2, acknowledgedThrough: 1 };
+    later.id = { client: CLIENT, sequence: 2, acknowledgedThrough: 1, openedMs: 0 };
     bench.apply(...bench.send());
     bench.add("again", 1);
     bench.send();

@@ -1,5 +1,6 @@
 import { SectionFlag, SectionWriter } from "../../kv/batch.js";
 import { ERRORS, type ErrorCode, KvError } from "../../kv/errors.js";
+import { commandBytes } from "../../kv/limits.js";
 import type { Request } from "../../kv/request.js";
 import { errorResult, type Result } from "../../kv/result.js";
 import type { Store } from "../../kv/store.js";
@@ -51,6 +52,7 @@ export class WriteQueue {
   private count = 0;
   /** Of the sections that are pending. */
   private bytes = 0;
+  private queuedBytes = 0;
 
   constructor(
     private readonly options: RaftOptions,
@@ -65,8 +67,14 @@ export class WriteQueue {
     return this.count;
   }
 
+  /** Of what waits here, sent or not. */
   get byteLength(): number {
-    return this.bytes;
+    return this.bytes + this.queuedBytes;
+  }
+
+  /** Whether the next write begins a session of this node's. */
+  get beginsSession(): boolean {
+    return this.nextSequence === 1;
   }
 
   get hasUnsent(): boolean {
@@ -76,6 +84,7 @@ export class WriteQueue {
   add(request: Request): void {
     this.queued.push(request);
     this.count += 1;
+    this.queuedBytes += commandBytes(request.command);
   }
 
   wants(client: string): boolean {
@@ -102,6 +111,7 @@ export class WriteQueue {
     const requests = this.queued;
     if (requests.length === 0) return;
     this.queued = [];
+    this.queuedBytes = 0;
     let start = 0;
     while (start < requests.length) start = this.encodeSection(requests, start);
   }
@@ -138,10 +148,10 @@ export class WriteQueue {
 
   /** A request with an id of its client's own: a section by itself, whose result the session table keeps. */
   private encodeExternal(request: Request): void {
-    const { client, sequence, acknowledgedThrough } = request.id!;
+    const { client, sequence, acknowledgedThrough, openedMs } = request.id!;
     if (request.cancelled) this.finish(request, errorResult(new KvError("cancelled")));
     else if (!this.answerRetry(request)) {
-      this.writer.begin(client, sequence, acknowledgedThrough, SectionFlag.keepResults);
+      this.writer.begin(client, sequence, acknowledgedThrough, SectionFlag.keepResults, openedMs);
       this.writer.add(request.command);
       this.enqueue(client, sequence, [request], request.deadlineMs);
     }
@@ -256,6 +266,7 @@ export class WriteQueue {
   refuseQueued(code: ErrorCode, message: string = ERRORS[code].summary): void {
     const requests = this.queued;
     this.queued = [];
+    this.queuedBytes = 0;
     for (const request of requests) this.finish(request, errorResult(new KvError(code, message)));
   }
 
@@ -267,7 +278,7 @@ export class WriteQueue {
 
   /** Once a tick: answers what is overdue; true when something sent has met silence for `resendTicks`. */
   tick(nowMs: number, resendTicks: number, whyNot: ErrorCode): boolean {
-    if (this.queued.length > 0) this.queued = this.queued.filter((request) => !this.expire(request, nowMs, whyNot));
+    if (this.queued.length > 0) this.expireQueued(nowMs, whyNot);
     let silent = false;
     for (const list of this.pending.values()) {
       for (const section of list) {
@@ -277,6 +288,18 @@ export class WriteQueue {
       }
     }
     return silent;
+  }
+
+  private expireQueued(nowMs: number, whyNot: ErrorCode): void {
+    const left: Request[] = [];
+    let bytes = 0;
+    for (const request of this.queued) {
+      if (this.expire(request, nowMs, whyNot)) continue;
+      left.push(request);
+      bytes += commandBytes(request.command);
+    }
+    this.queued = left;
+    this.queuedBytes = bytes;
   }
 
   /** The section stays and is sent on: later sequences of the session build on it. */
