@@ -113,7 +113,7 @@ export function encodeToken(token: Token): Uint8Array {
   return writer.copy();
 }
 
-/** The token, or why it is not accepted by this cluster: `bad_token` or `wrong_cluster`. */
+/** The token, or why it is not accepted: `bad_token`, `wrong_cluster`, or `unavailable` while `clusterId` is "". */
 export function decodeToken(bytes: Uint8Array, clusterId: string): Token | KvError {
   let token: Token;
   try {
@@ -123,6 +123,11 @@ export function decodeToken(bytes: Uint8Array, clusterId: string): Token | KvErr
     throw error;
   }
   if (token.clusterId === clusterId) return token;
+  // Of a session that had seen nothing, on a node that had just begun.
+  if (token.clusterId === "" && token.list().length === 0) return new Token(clusterId);
+  if (clusterId === "") {
+    return new KvError("unavailable", "this node does not know its cluster yet: try again in a moment");
+  }
   return new KvError(
     "wrong_cluster",
     `the token was issued by cluster ${token.clusterId}, this is ${clusterId}: use it there, or begin without one`,

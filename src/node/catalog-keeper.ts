@@ -38,6 +38,8 @@ export interface KeeperHost {
   /** Brings the view up to what the catalog's group has applied here. */
   followCatalog(): void;
   catalogChanged(catalog: Catalog): void;
+  /** The view has become current, for the first time in this life. */
+  catalogFresh(): void;
 }
 
 export type AdminDone = (error: KvError | null) => void;
@@ -51,6 +53,12 @@ export class CatalogKeeper {
   private seenPosition = -1;
   private ticks = 0;
   private busy = false;
+  private asking = false;
+  /**
+   * Whether this life of the node has seen the catalog as it was after its start. What its last checkpoint says may be
+   * long past: a keyspace that was dropped and made again since has another group, and nothing may be promised in the old.
+   */
+  isFresh = false;
 
   constructor(
     private readonly host: KeeperHost,
@@ -80,12 +88,23 @@ export class CatalogKeeper {
 
   tick(): void {
     this.ticks += 1;
+    if (!this.isFresh && !this.asking) this.freshen();
     if (this.ticks % HOUSEKEEPING_TICKS !== 0 || this.busy) return;
     const command = this.nextDuty();
     if (command === null) return;
     this.busy = true;
     this.submit(command, () => {
       this.busy = false;
+    });
+  }
+
+  private freshen(): void {
+    this.asking = true;
+    this.refresh((error) => {
+      this.asking = false;
+      if (error !== null) return;
+      this.isFresh = true;
+      this.host.catalogFresh();
     });
   }
 

@@ -46,7 +46,7 @@ export class Group<Message = unknown> {
   constructor(
     readonly id: GroupId,
     private readonly context: NodeContext,
-    private readonly store: GroupStore,
+    readonly store: GroupStore,
     createMachine: MachineFactory<Message>,
   ) {
     this.state = new BufferedState(id, store);
@@ -274,6 +274,5 @@ export class Group<Message = unknown> {
     this.incoming = [];
     this.machine.abandon("keyspace_gone");
     this.drainReplies();
-    this.store.drop(() => {});
   }
 }

@@ -21,6 +21,13 @@ export interface GroupsHost extends NodeContext {
   groupRuns(id: GroupId): void;
 }
 
+interface Dropped {
+  readonly id: GroupId;
+  readonly store: GroupStore | undefined;
+  /** Of the catalog, when this node learnt of the drop. */
+  readonly position: number;
+}
+
 /** The groups that this node has a replica of: those that the catalog says, started, and dropped with their keyspace. */
 export class HostedGroups {
   private readonly running = new Map<GroupId, Group>();
@@ -29,6 +36,11 @@ export class HostedGroups {
   /** Found at the start and not taken up yet. */
   private stores = new Map<GroupId, GroupStore>();
   private recovered = new Map<GroupId, RecoveredGroup>();
+  /**
+   * Dropped, and not erased yet: a restart goes by the catalog of its last checkpoint. Were that older than the drop, it
+   * would open the group again, find its state gone, and take that for a memory lost.
+   */
+  private dropped: Dropped[] = [];
   private diskRefusal = "";
   private diskFull = false;
   private leadAllowed = true;
@@ -66,6 +78,7 @@ export class HostedGroups {
     if (this.has(id)) return;
     this.opening.add(id);
     const store = this.stores.get(id);
+    this.stores.delete(id);
     if (store !== undefined) this.start(id, store, configuration, recovering);
     else {
       this.ports.store.open(id, (error, opened) => {
@@ -138,7 +151,25 @@ export class HostedGroups {
   private drop(id: GroupId, group: Group): void {
     this.running.delete(id);
     group.drop();
-    this.host.log.forget(id);
+    this.eraseLater(id, group.store);
+  }
+
+  private eraseLater(id: GroupId, store: GroupStore | undefined): void {
+    const catalog = this.running.get(CATALOG_GROUP)!;
+    this.dropped.push({ id, store, position: catalog.machine.outbox.appliedPosition });
+    catalog.askCheckpoint();
+  }
+
+  /** Erases what was dropped, as far as the catalog's checkpoint knows of it. */
+  eraseDropped(): void {
+    if (this.dropped.length === 0) return;
+    const known = this.running.get(CATALOG_GROUP)!.checkpointPosition;
+    this.dropped = this.dropped.filter(({ id, store, position }) => {
+      if (position > known) return true;
+      store?.drop(() => {});
+      this.host.log.forget(id);
+      return false;
+    });
   }
 
   /**
@@ -146,11 +177,10 @@ export class HostedGroups {
    * the log) is kept: only a group that was made before it, and is not in it, is gone.
    */
   private forgetDropped(nextGroup: GroupId): void {
-    for (const id of [...this.recovered.keys(), ...this.stores.keys()]) {
+    for (const id of new Set([...this.recovered.keys(), ...this.stores.keys()])) {
       if (this.wanted.has(id) || id >= nextGroup) continue;
+      this.eraseLater(id, this.stores.get(id));
       this.recovered.delete(id);
-      this.host.log.forget(id);
-      this.stores.get(id)?.drop(() => {});
       this.stores.delete(id);
     }
   }

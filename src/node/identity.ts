@@ -11,6 +11,10 @@ export class IdentityVersionUnknown extends Error {
   override readonly name = "IdentityVersionUnknown";
 }
 
+export type IdentityChanges = Partial<
+  Pick<Identity, "incarnation" | "formed" | "recovering" | "damage" | "clusterId" | "founders">
+>;
+
 /** Who this node is, in a small file of its own that is replaced whole. */
 export class Identity {
   constructor(
@@ -28,9 +32,7 @@ export class Identity {
     readonly founders: ReadonlyMap<NodeId, Incarnation> = new Map(),
   ) {}
 
-  with(
-    changes: Partial<Pick<Identity, "incarnation" | "formed" | "recovering" | "damage" | "clusterId" | "founders">>,
-  ): Identity {
+  with(changes: IdentityChanges): Identity {
     return new Identity(
       this.node,
       changes.incarnation ?? this.incarnation,

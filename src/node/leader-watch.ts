@@ -10,19 +10,19 @@ export class LeaderWatch {
 
   /** `why`: put together only when it is told. */
   constructor(
-    private readonly notice: (message: string) => void,
+    private readonly log: { notice(message: string): void },
     private readonly why: () => string,
   ) {}
 
   tick(nowMs: number, leader: NodeId): void {
     if (leader !== 0) {
       this.sinceMs = Number.POSITIVE_INFINITY;
-      if (this.told) this.notice(`there is a leader again: node ${leader}`);
+      if (this.told) this.log.notice(`there is a leader again: node ${leader}`);
       this.told = false;
     } else if (this.sinceMs === Number.POSITIVE_INFINITY) this.sinceMs = nowMs;
     else if (!this.told && nowMs - this.sinceMs >= PATIENCE_MS) {
       this.told = true;
-      this.notice(`no leader for ${PATIENCE_MS / 1_000} s: ${this.why()}`);
+      this.log.notice(`no leader for ${PATIENCE_MS / 1_000} s: ${this.why()}`);
     }
   }
 }

@@ -4,9 +4,8 @@ import { CodecError } from "../core/bytes.js";
 import { type GroupId, type Incarnation, MemoryLost, NODE_RECORDS, type NodeId } from "../core/machine.js";
 import type { Backend, BackendStatus, Principal, Session } from "../kv/backend.js";
 import { type Command, Op } from "../kv/command.js";
-import { KvError } from "../kv/errors.js";
+import type { KvError } from "../kv/errors.js";
 import { Level } from "../kv/level.js";
-import { decodeToken, encodeToken, Token } from "../kv/token.js";
 import type { RaftOptions } from "../protocols/raft/options.js";
 import type { Configuration } from "../protocols/raft/quorum.js";
 import type { Raft } from "../protocols/raft/raft.js";
@@ -16,7 +15,8 @@ import { answerFormingQuestion, Forming } from "./forming.js";
 import { type FrameWriter, PartKind, readFrame } from "./frame.js";
 import type { Group } from "./group.js";
 import { type GroupsHost, HostedGroups } from "./hosted-groups.js";
-import { IDENTITY_FILE, type Identity } from "./identity.js";
+import type { Identity, IdentityChanges } from "./identity.js";
+import { IdentityFile } from "./identity-file.js";
 import { LeaderWatch } from "./leader-watch.js";
 import { Log, type LogListener } from "./log/log.js";
 import { type NodeOptions, VOTERS_MAX } from "./options.js";
@@ -24,12 +24,12 @@ import { Peers } from "./peers.js";
 import type { DiskError, NetListener, Ports } from "./ports.js";
 import { Router, type RouterHost } from "./router.js";
 import { type NodeRequest, NodeSession } from "./session.js";
+import { issueToken, takeToken } from "./session-token.js";
 import { type Found, StartUp } from "./start-up.js";
 import type { BufferedState } from "./state/buffered-state.js";
 import { StateDamaged } from "./state/state-damaged.js";
 import { nodeStatus } from "./status.js";
-
-const STOP_TICKS = 100;
+import { WindDown } from "./wind-down.js";
 
 /** What the node tells the world around it. */
 export interface NodeEvents {
@@ -61,7 +61,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
 
-  private identity!: Identity;
+  private identityFile!: IdentityFile;
   private readonly groups: HostedGroups;
   private startUp: StartUp | null = null;
   private forming: Forming | null = null;
@@ -73,8 +73,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   private lastTickMs = Number.NEGATIVE_INFINITY;
   private snapshotIds = 0;
   private state: "new" | "starting" | "running" | "stopping" | "stopped" = "new";
-  private stopDone: (() => void) | null = null;
-  private stopTicks = 0;
+  private windDown: WindDown | null = null;
 
   constructor(
     readonly options: NodeOptions,
@@ -89,10 +88,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.peers = new Peers(ports.net);
     this.groups = new HostedGroups(this, ports, hooks);
     this.keeper = new CatalogKeeper(this, () => new NodeSession(this, "", true));
-    this.leaderWatch = new LeaderWatch(
-      (message) => events.notice(message),
-      () => this.peers.describeReach(this.nodeId, this.voters),
-    );
+    this.leaderWatch = new LeaderWatch(events, () => this.peers.describeReach(this.nodeId, this.voters));
   }
 
   get nodeId(): NodeId {
@@ -135,7 +131,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   private found(found: Found): void {
     this.startUp = null;
-    this.identity = found.identity;
+    this.identityFile = new IdentityFile(this.ports.disk, found.identity);
     this.log = found.log;
     this.groups.found(found);
     if (found.rebuilt !== "") {
@@ -160,20 +156,24 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
           "the cluster exists already and this folder is empty: this replica is rebuilt from its peers",
         );
       }
-      this.saveIdentity(this.identity.with({ formed: true, recovering: outcome === "recovering", founders }), () =>
+      this.changeIdentity({ formed: true, recovering: outcome === "recovering", founders }, () =>
         this.groups.open(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering),
       );
     });
   }
 
-  private saveIdentity(identity: Identity, then: () => void): void {
-    this.ports.disk.replace(IDENTITY_FILE, identity.encode(), (error: DiskError | null) => {
+  private get identity(): Identity {
+    return this.identityFile.current;
+  }
+
+  private changeIdentity(changes: IdentityChanges, then: () => void): void {
+    this.identityFile.change(changes, (error) => {
+      if (this.state === "stopped") return;
       if (error !== null) {
         this.fatal(`the identity file cannot be written: ${error.message}`);
         return;
       }
-      this.identity = identity;
-      this.events.identityChanged(identity);
+      this.events.identityChanged(this.identity);
       then();
       this.wake();
     });
@@ -187,18 +187,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
       return;
     }
     this.state = "stopping";
-    this.stopDone = done;
-    this.groups.windDown();
+    this.windDown = new WindDown(this.groups, this.peers, done);
     this.wake();
-  }
-
-  private continueStop(): void {
-    this.stopTicks += 1;
-    // Nobody is there to take over: no use in waiting.
-    const mustWait = (this.peers.connectedCount > 0 && this.groups.leads) || this.groups.isBusy;
-    if (mustWait && this.stopTicks < STOP_TICKS) return;
-    this.state = "stopped";
-    this.stopDone?.();
   }
 
   fatal(reason: string, rebuild = false): void {
@@ -209,10 +199,14 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   /** What was read from the state is not what was written: note it, stop, and rebuild at the next start. */
   private damaged(problem: string): void {
-    const marked = this.identity.with({ damage: problem });
     const reason = `${problem}. The next start sets the data aside and rebuilds them from the peers`;
     this.state = "stopped";
-    this.ports.disk.replace(IDENTITY_FILE, marked.encode(), () => this.events.fatal(reason, true));
+    this.identityFile.change({ damage: problem }, () => this.events.fatal(reason, true));
+  }
+
+  /** "" until the catalog has told, now or in an earlier life. */
+  private get clusterId(): string {
+    return this.keeper.catalog.cluster?.id ?? this.identity.clusterId;
   }
 
   // Groups
@@ -250,9 +244,13 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   catalogChanged(catalog: Catalog): void {
     const id = catalog.cluster?.id ?? "";
     if (id !== "" && id !== this.identity.clusterId) {
-      this.saveIdentity(this.identity.with({ clusterId: id }), () => {});
+      this.changeIdentity({ clusterId: id }, () => {});
     }
     this.groups.follow(catalog);
+  }
+
+  catalogFresh(): void {
+    this.router.catalogFresh();
   }
 
   createKeyspace(name: string, defaultLevel: Level, done: AdminDone): void {
@@ -306,25 +304,11 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   tokenOf(session: NodeSession): Uint8Array {
-    const token = new Token(this.identity.clusterId);
-    for (const [id, position] of session.positions) {
-      const epoch = this.groups.get(id)?.machine.outbox.appliedEpoch ?? 0;
-      token.raise(id, id, epoch, position);
-    }
-    return encodeToken(token);
+    return issueToken(session, this.clusterId, this.groups);
   }
 
   acceptToken(session: NodeSession, bytes: Uint8Array): KvError | null {
-    const token = decodeToken(bytes, this.identity.clusterId);
-    if (token instanceof KvError) return token;
-    for (const entry of token.list()) {
-      const gone = entry.group < this.keeper.catalog.nextGroup && !this.groups.has(entry.group);
-      if (gone) return new KvError("keyspace_gone");
-    }
-    for (const entry of token.list()) {
-      if (entry.position > session.positionIn(entry.group)) session.positions.set(entry.group, entry.position);
-    }
-    return null;
+    return takeToken(session, bytes, this.clusterId, this.groups, this.keeper.catalog);
   }
 
   afterTurn(listener: () => void): void {
@@ -356,7 +340,10 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     }
     // Last: the disk may keep this thread for a moment, and the peers can work meanwhile.
     if (this.state === "running" || this.state === "stopping") this.log.submit();
-    if (tick && this.state === "stopping") this.continueStop();
+    if (tick && this.state === "stopping" && this.windDown!.isOver()) {
+      this.state = "stopped";
+      this.windDown!.finish();
+    }
   }
 
   private step(wallMs: number, tick: boolean): void {
@@ -374,6 +361,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     const catalog = this.catalogGroup();
     if (catalog !== undefined) this.leaderWatch.tick(this.nowMs, catalog.machine.describe().leader);
     if (this.groups.size > 0) this.keeper.tick();
+    this.groups.eraseDropped();
     for (const group of this.groups.all()) group.reapSenders();
   }
 

@@ -1,6 +1,8 @@
 import { DEFAULT_KEYSPACE } from "../cluster/catalog.js";
+import { isWrite } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import { findGrant } from "../kv/grants.js";
+import { Level } from "../kv/level.js";
 import { errorResult, type Result } from "../kv/result.js";
 import { type CatalogKeeper, unknownKeyspace } from "./catalog-keeper.js";
 import type { Group } from "./group.js";
@@ -17,7 +19,7 @@ export interface RouterHost {
 
 /** From a request to the group that it is for, or to the reason why that cannot be. */
 export class Router {
-  /** Requests of a keyspace whose group is not running here, by name. */
+  /** Requests of a keyspace whose group is not running here, or not known to be the newest of that name. */
   private readonly waiting = new Map<string, NodeRequest[]>();
   /** To be answered in the next turn: nobody is answered from within `submit`. */
   private refused: { request: NodeRequest; result: Result }[] = [];
@@ -40,7 +42,11 @@ export class Router {
 
   private groupFor(request: NodeRequest): Group | undefined {
     if (request.session.isCatalog) return this.host.catalogGroup();
-    const keyspace = this.host.keeper.catalog.keyspaces.get(request.keyspace);
+    const { keeper } = this.host;
+    // Any other read may see the past, and so a keyspace of the past.
+    const needsFresh = isWrite(request.command.op) || request.level === Level.linearizable;
+    if (needsFresh && !keeper.isFresh) return undefined;
+    const keyspace = keeper.catalog.keyspaces.get(request.keyspace);
     return keyspace === undefined ? undefined : this.host.group(keyspace.group);
   }
 
@@ -64,16 +70,24 @@ export class Router {
     if (!this.host.keeper.catalog.keyspaces.has(keyspace)) this.askCatalog(keyspace);
   }
 
+  /** The answer counts for those who wait now; who comes while it is under way asks anew. */
   private askCatalog(keyspace: string): void {
     const { keeper } = this.host;
+    const asked = new Set(this.waiting.get(keyspace));
     keeper.refresh((error) => {
       // Known now: its group is opened, and takes what waits when it runs.
-      if (error === null && keeper.catalog.keyspaces.has(keyspace)) this.groupMayRun(keyspace);
-      else {
-        for (const request of this.takeWaiting(keyspace)) {
-          this.refuse(request, error === null ? this.absence(keyspace) : errorResult(error));
-        }
+      if (error === null && keeper.catalog.keyspaces.has(keyspace)) {
+        this.groupMayRun(keyspace);
+        return;
       }
+      const later: NodeRequest[] = [];
+      for (const request of this.takeWaiting(keyspace)) {
+        if (!asked.has(request)) later.push(request);
+        else this.refuse(request, error === null ? this.absence(keyspace) : errorResult(error));
+      }
+      if (later.length === 0) return;
+      this.waiting.set(keyspace, later);
+      this.askCatalog(keyspace);
     });
   }
 
@@ -87,6 +101,14 @@ export class Router {
     const entry = this.host.keeper.catalog.keyspaces.get(keyspace);
     if (entry === undefined || this.host.group(entry.group) === undefined) return;
     for (const request of this.takeWaiting(keyspace)) this.route(request);
+  }
+
+  catalogFresh(): void {
+    const { keyspaces } = this.host.keeper.catalog;
+    for (const keyspace of [...this.waiting.keys()]) {
+      if (keyspaces.has(keyspace)) this.groupMayRun(keyspace);
+      else this.askCatalog(keyspace);
+    }
   }
 
   private takeWaiting(keyspace: string): NodeRequest[] {

@@ -2,10 +2,13 @@
  * Planted bugs: each a promise that the protocol rests on, broken in one place. The swarm must catch every one of them;
  * a swarm that does not is not looking.
  */
-import type { NodeId } from "../core/machine.js";
+import type { GroupId, NodeId, ReplicaProgress } from "../core/machine.js";
 import type { State } from "../core/state.js";
+import { Op } from "../kv/command.js";
+import type { Store } from "../kv/store.js";
 import { endOfTable, Table } from "../kv/tables.js";
 import type { LogOptions } from "../node/log/options.js";
+import type { GamutNode } from "../node/node.js";
 import { Election } from "../protocols/raft/election.js";
 import { Leader } from "../protocols/raft/leader.js";
 import { MessageKind } from "../protocols/raft/message.js";
@@ -21,6 +24,8 @@ export interface Canary {
   readonly makeRaft?: (options: RaftOptions, state: State) => Raft;
   /** What the log's recovery makes of bytes that it cannot explain. */
   readonly logVerdict?: LogOptions["verdict"];
+  /** What else it does to a node that is about to start. */
+  readonly tamper?: (node: GamutNode) => void;
 }
 
 /** A vote leaves before it is durable: after a power loss its giver may vote again in the same term. */
@@ -120,6 +125,57 @@ class NoSessionsRaft extends Raft {
   }
 }
 
+/** A scan goes on after the first key that it has not visited, instead of at it. */
+class SkippingScanRaft extends Raft {
+  constructor(options: RaftOptions, state: State) {
+    super(options, state);
+    makeScansSkip(this.store);
+  }
+
+  override snapshotInstalled(epoch: number, position: number): void {
+    super.snapshotInstalled(epoch, position);
+    makeScansSkip(this.store);
+  }
+}
+
+function makeScansSkip(store: Store): void {
+  const read = store.read.bind(store);
+  store.read = (command, wallMs) => {
+    const result = read(command, wallMs);
+    if (command.op === Op.scan && result.key !== "") result.key += "\0";
+    return result;
+  };
+}
+
+/** A node goes by the group that it first knew under a keyspace's name. */
+function keepGroups(node: GamutNode): void {
+  const groups = new Map<string, GroupId>();
+  const changed = node.catalogChanged.bind(node);
+  node.catalogChanged = (catalog) => {
+    for (const [name, keyspace] of catalog.keyspaces) {
+      const group = groups.get(name) ?? keyspace.group;
+      groups.set(name, group);
+      catalog.keyspaces.set(name, { ...keyspace, group });
+    }
+    changed(catalog);
+  };
+}
+
+/** A leader takes what it has sent for what has become durable. */
+class HopefulRaft extends Raft {
+  override progress(): ReplicaProgress[] {
+    return super.progress().map((replica) => {
+      const sent = this.leader?.progress.get(replica.node);
+      return sent === undefined ? replica : { ...replica, durablePosition: sent.next - 1 };
+    });
+  }
+}
+
+/** A token is taken and forgotten. */
+function ignoreTokens(node: GamutNode): void {
+  node.acceptToken = () => null;
+}
+
 export const CANARIES: readonly Canary[] = [
   {
     name: "unheld-vote",
@@ -155,6 +211,26 @@ export const CANARIES: readonly Canary[] = [
     name: "dedup-not-in-snapshot",
     story: "a snapshot is installed without the table of the requests that were done",
     makeRaft: (options, state) => new NoSessionsRaft(options, state),
+  },
+  {
+    name: "scan-cursor-skips",
+    story: "a scan goes on after the first key that it has not visited, instead of at it",
+    makeRaft: (options, state) => new SkippingScanRaft(options, state),
+  },
+  {
+    name: "keyspace-keeps-its-group",
+    story: "a keyspace that is dropped and made again goes by the group of its first life",
+    tamper: keepGroups,
+  },
+  {
+    name: "wait-counts-what-was-sent",
+    story: "a leader asked for durable copies counts what it has sent to a replica and that one has not acknowledged",
+    makeRaft: (options, state) => new HopefulRaft(options, state),
+  },
+  {
+    name: "token-not-minded",
+    story: "a session takes a token and does not wait for what it speaks of",
+    tamper: ignoreTokens,
   },
   {
     name: "tail-taken-for-corruption",

@@ -1,68 +1,25 @@
 import { latin1Encode } from "../core/bytes.js";
-import type { Random } from "../core/random.js";
 import { Command, CommandFlag, deleteCommand, getCommand, incrementCommand, Op, setCommand } from "../kv/command.js";
 import { Level } from "../kv/level.js";
 import { ResultKind } from "../kv/result.js";
 import { Answer } from "./call.js";
+import { Caller, isGood, type Outcome } from "./caller.js";
 import { between, perMille } from "./chance.js";
-import type { Connection, Fleet } from "./fleet.js";
 
 const INCREMENT_ATTEMPTS = 6;
-const WAIT_FOR_NODE_US = 20_000;
-
-/** How an operation ended, for the history. */
-type Outcome = Answer | "silence" | "refused";
 
 /**
  * One client: it has one operation open at a time, sees what comes back, and after an unknown outcome goes on under
  * another process number, as the history wants it. Keys: `r` registers, `c` counters, `p`/`q` pairs that are always
  * written together, `m` mortal keys with a deadline, `b` the client's own, for bursts.
  */
-export class Client {
-  private process: number;
-  private connection: Connection | null = null;
-  private home: number;
-  /** Highest position that this session has seen: what it sees later is not older. */
-  private sessionPosition = 0;
-  private readonly idPrefix: string;
+export class Client extends Caller {
   private idGeneration = 1;
   private sequence = 1;
 
-  constructor(
-    private readonly fleet: Fleet,
-    private readonly index: number,
-    private readonly random: Random,
-  ) {
-    this.process = fleet.newProcess();
-    this.home = between(random, 1, fleet.world.plan.nodes);
-    this.idPrefix = `client${index}.`;
-  }
-
-  think(): void {
-    const { scheduler, plan } = this.fleet.world;
-    scheduler.after(between(this.random, 0, plan.workload.thinkUsMax), () => {
-      if (this.fleet.working) this.act();
-    });
-  }
-
-  private act(): void {
-    if (perMille(this.random, 30)) {
-      this.home = between(this.random, 1, this.fleet.world.plan.nodes);
-      this.connection = null;
-    }
-    if (!this.connected()) {
-      this.fleet.world.scheduler.after(WAIT_FOR_NODE_US, () => this.think());
-      return;
-    }
+  protected override work(): void {
     if (perMille(this.random, this.fleet.world.plan.workload.readPerMille)) this.read();
     else this.write();
-  }
-
-  private connected(): boolean {
-    if (this.connection?.isAlive) return true;
-    this.connection = this.fleet.connect(this.random, this.home);
-    this.sessionPosition = 0;
-    return this.connection !== null;
   }
 
   private key(table: string): string {
@@ -118,6 +75,19 @@ export class Client {
     this.invoke("write", key, value);
     this.call(setCommand(key, latin1Encode(value)), Level.linearizable, (outcome) => {
       this.complete(outcome, () => null, false);
+      if (isGood(outcome) && perMille(this.random, 200) && this.fleet.working && this.connected()) this.awaitCopies();
+      else this.next(outcome);
+    });
+  }
+
+  private awaitCopies(): void {
+    const { fleet } = this;
+    const command = new Command(Op.progress);
+    command.limit = between(this.random, 1, fleet.world.plan.nodes);
+    command.deadlineMs = between(this.random, 1, 200);
+    fleet.submit(this.connection!, command, Level.linearizable, null, (outcome) => {
+      if (isGood(outcome) && outcome.integer >= command.limit) fleet.counters.waitsMet += 1;
+      else if (isGood(outcome)) fleet.counters.waitsOverdue += 1;
       this.next(outcome);
     });
   }
@@ -194,7 +164,7 @@ export class Client {
 
   /** The same id at each attempt, also at another node: it must count once. `inDoubt`: an earlier attempt may count. */
   private attemptIncrement(key: string, attempt: number, inDoubt: boolean): void {
-    const client = `${this.idPrefix}${this.idGeneration}`.padEnd(16, ".");
+    const client = `client${this.index}.${this.idGeneration}`.padEnd(16, ".");
     const id = { client, sequence: this.sequence, acknowledgedThrough: this.sequence - 1, openedMs: 0 };
     this.call(
       incrementCommand(key, 1n),
@@ -222,8 +192,7 @@ export class Client {
 
   private retryIncrement(key: string, attempt: number, inDoubt: boolean): void {
     this.fleet.world.scheduler.after(between(this.random, 1_000, 200_000), () => {
-      this.home = between(this.random, 1, this.fleet.world.plan.nodes);
-      this.connection = null;
+      this.moveHome();
       this.fleet.counters.retries += 1;
       if (this.connected()) this.attemptIncrement(key, attempt, inDoubt);
       else if (this.fleet.working) this.retryIncrement(key, attempt, inDoubt);
@@ -318,7 +287,8 @@ export class Client {
       const write = outcomes[place - 1];
       const read = outcomes[place];
       const sure = write instanceof Answer && !write.isError && read instanceof Answer && !read.isError;
-      if (sure && read.text !== value) {
+      if (!sure || read.text === value) continue;
+      if (read.text !== null || !this.fleet.reference().flushedBetween(write.position, read.position)) {
         this.violate(`client ${this.index} wrote ${value} and its next read on the same connection gave ${read.text}`);
       }
     }
@@ -334,28 +304,9 @@ export class Client {
     this.fleet.history.invoke(this.process, f, key, value, this.fleet.moment());
   }
 
-  private call(
-    command: Command,
-    level: Level,
-    end: (outcome: Outcome) => void,
-    id: Parameters<Fleet["submit"]>[3] = null,
-  ): void {
-    const connection = this.connection!;
-    this.fleet.submit(connection, command, level, id, (outcome) => {
-      if (outcome instanceof Answer && !outcome.isError && connection === this.connection) this.checkSession(outcome);
-      end(outcome);
-    });
-  }
-
-  private checkSession({ position }: Answer): void {
-    if (position < this.sessionPosition) {
-      this.violate(`client ${this.index} was shown position ${position} after it had seen ${this.sessionPosition}`);
-    }
-    this.sessionPosition = position;
-  }
-
   /** A read that says what position it saw must have seen what is there. */
   private checkRead(key: string, answer: Answer): void {
+    if (answer.text !== null) this.fleet.checkFlushed(key, answer.version, answer.position);
     const expected = this.fleet.reference().valueAt(key, answer.position);
     if (answer.text !== expected) {
       this.violate(
@@ -374,20 +325,6 @@ export class Client {
       fleet.history.info(process, now);
       this.process = fleet.newProcess();
     }
-  }
-
-  private next(outcome: Outcome): void {
-    const { counters } = this.fleet;
-    if (outcome === "refused") counters.refused += 1;
-    else if (outcome === "silence" || outcome.isUnknown) counters.unknown += 1;
-    else if (outcome.isError) counters.definiteErrors += 1;
-    else counters.ok += 1;
-    if (outcome === "silence") this.connection = null;
-    this.think();
-  }
-
-  private violate(problem: string): void {
-    this.fleet.world.violate(problem);
   }
 }
 

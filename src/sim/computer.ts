@@ -207,7 +207,8 @@ export class Computer implements NetworkEndpoint {
     this.powerLost = true;
     const ran = this.node !== null;
     if (ran) this.end(true);
-    if (!this.rotten) this.parts.disk.crash();
+    if (this.rotten) this.parts.disk.kill();
+    else this.parts.disk.crash();
     if (ran) this.parts.store.losePower();
   }
 

@@ -1,3 +1,4 @@
+import { VOTERS_MAX } from "../node/options.js";
 import type { Nemesis } from "./faults.js";
 import type { Fleet } from "./fleet.js";
 import type { Safety } from "./safety.js";
@@ -36,9 +37,12 @@ export class Coverage {
     for (const [name, count] of Object.entries(world.network.counters)) this.add(`frames ${name}`, count);
     for (const [name, count] of Object.entries(fleet.counters)) this.add(`operations ${name}`, count);
     for (const [kind, count] of nemesis.done) this.add(`fault ${kind}`, count);
+    if (world.plan.nodes > VOTERS_MAX) this.add("worlds with learners");
     this.add("elections won", safety.elections);
     this.add("leaderships handed over", safety.handovers);
     this.add("snapshots installed", safety.snapshotsInstalled);
+    this.add("answers of dropped keyspaces", fleet.lives.late);
+    this.add("replicas dropped", safety.replicasDropped);
     this.add("states compared", safety.statesCompared);
     for (const { parts } of world.computers) this.add("state commits", parts.store.commitCount);
   }

@@ -1,5 +1,6 @@
 import type { NodeId } from "../core/machine.js";
 import { Random } from "../core/random.js";
+import { VOTERS_MAX } from "../node/options.js";
 import { between } from "./chance.js";
 import type { Computer } from "./computer.js";
 import type { Fault } from "./plan.js";
@@ -31,6 +32,8 @@ export class Nemesis {
   constructor(
     private readonly world: World,
     private readonly leader: () => Computer | null,
+    /** Whether no keyspace counts on a node to be rebuilt. */
+    private readonly isSettled: (node: NodeId) => boolean,
   ) {
     this.random = new Random(world.plan.seed).fork("nemesis");
   }
@@ -47,6 +50,10 @@ export class Nemesis {
   seenWhole(node: NodeId): void {
     this.amnesiac.delete(node);
     this.everWhole.add(node);
+  }
+
+  isWhole(node: NodeId): boolean {
+    return this.everWhole.has(node) && !this.amnesiac.has(node);
   }
 
   isAmnesiac(node: NodeId): boolean {
@@ -167,11 +174,14 @@ export class Nemesis {
     });
   }
 
-  /** Whether one node more may lose its memory and a majority still has its own. */
+  /** Whether one node more may lose its memory and a majority of those that vote still has its own. */
   private mayTakeMemory(node: NodeId): boolean {
     const { nodes } = this.world.plan;
     const lost = new Set(this.amnesiac).add(node);
-    return this.everWhole.size === nodes && lost.size * 2 < nodes;
+    for (const { number } of this.world.computers) if (!this.isSettled(number)) lost.add(number);
+    const voters = Math.min(nodes, VOTERS_MAX);
+    const votersLost = [...lost].filter((it) => it <= voters).length;
+    return this.everWhole.size === nodes && votersLost * 2 < voters;
   }
 
   private takeMemory(computer: Computer, fault: Fault, how: (computer: Computer) => void): boolean {

@@ -1,18 +1,28 @@
 import { HistoryRecorder } from "../check/recorder.js";
-import type { NodeId } from "../core/machine.js";
+import type { GroupId, NodeId } from "../core/machine.js";
 import { Random } from "../core/random.js";
-import type { Command } from "../kv/command.js";
+import { type Command, Op } from "../kv/command.js";
+import type { KvError } from "../kv/errors.js";
 import type { Level } from "../kv/level.js";
 import type { ReplySink, Request, RequestId } from "../kv/request.js";
-import type { Result } from "../kv/result.js";
-import type { NodeSession } from "../node/session.js";
+import { errorResult, Result, ResultKind } from "../kv/result.js";
+import type { GamutNode } from "../node/node.js";
+import type { NodeRequest, NodeSession } from "../node/session.js";
 import { Answer, Call, type CallEnd } from "./call.js";
+import type { Caller } from "./caller.js";
 import { between } from "./chance.js";
 import { Client } from "./client.js";
 import type { Computer } from "./computer.js";
+import { Lives } from "./lives.js";
 import type { Reference } from "./reference.js";
+import type { Safety } from "./safety.js";
+import { Surveyor } from "./surveyor.js";
+import { Tenant } from "./tenant.js";
 import type { World } from "./world.js";
 
+/** The keyspace that every cluster begins with. */
+export const DEFAULT_GROUP: GroupId = 1;
+const DEFAULT_KEYSPACE = "default";
 const WIRE_US_MIN = 30;
 const WIRE_US_MAX = 500;
 
@@ -43,6 +53,34 @@ export class FleetCounters {
   conditionsFailed = 0;
   localReads = 0;
   bursts = 0;
+  /** Questions for durable copies: answered with as many as were wanted, and with fewer when the time was over. */
+  waitsMet = 0;
+  waitsOverdue = 0;
+  tokensTaken = 0;
+  /** Tokens that name a keyspace which is gone. */
+  tokensRefused = 0;
+  /** Tokens refused because one of two nodes had not noted yet which cluster it is of. */
+  tokensTooEarly = 0;
+  walks = 0;
+  walkPages = 0;
+  /** Walks with writes between their first page and their last. */
+  walksOvertaken = 0;
+  /** Walks that went on at another node than they began at. */
+  walksMoved = 0;
+  counts = 0;
+  flushes = 0;
+  keyspacesMade = 0;
+  keyspacesDropped = 0;
+  /** Operations that were told that there is no such keyspace. */
+  keyspacesMissed = 0;
+  keyspaceWrites = 0;
+  keyspaceReads = 0;
+}
+
+/** A flush that was answered: at and after its position no record is of its version or an older one. */
+interface Flush {
+  readonly position: number;
+  readonly version: number;
 }
 
 /**
@@ -52,7 +90,8 @@ export class FleetCounters {
 export class Fleet implements ReplySink {
   readonly history = new HistoryRecorder();
   readonly counters = new FleetCounters();
-  private readonly clients: Client[] = [];
+  readonly lives = new Lives();
+  private readonly clients: Caller[] = [];
   private readonly calls = new Map<number, Call>();
   private readonly connections: Connection[] = [];
   private readonly random: Random;
@@ -61,19 +100,42 @@ export class Fleet implements ReplySink {
   private moments = 0;
   private values = 0;
   working = true;
+  /** The newest position that an answered operation has shown to a client, by group. */
+  private readonly newest = new Map<GroupId, number>();
+  private lastFlush: Flush = { position: 0, version: 0 };
 
   constructor(
     readonly world: World,
-    /** What the default keyspace has decided. */
-    readonly reference: () => Reference,
+    private readonly safety: Safety,
   ) {
     const random = new Random(world.plan.seed);
     this.random = random.fork("wire");
-    const { clients } = world.plan.workload;
+    const { clients, surveyors, tenants } = world.plan.workload;
     for (let i = 1; i <= clients; i += 1) this.clients.push(new Client(this, i, random.fork(`client ${i}`)));
+    for (let i = 1; i <= surveyors; i += 1) this.clients.push(new Surveyor(this, i, random.fork(`surveyor ${i}`)));
+    for (let i = 1; i <= tenants; i += 1) this.clients.push(new Tenant(this, i, random.fork(`tenant ${i}`)));
+  }
+
+  /** What a group has decided. */
+  referenceOf(group: GroupId): Reference {
+    return this.safety.reference(group);
+  }
+
+  isKeyspace(group: GroupId): boolean {
+    return this.safety.keyspaceGroups().includes(group);
+  }
+
+  /** What the default keyspace has decided. */
+  reference(): Reference {
+    return this.referenceOf(DEFAULT_GROUP);
   }
 
   begin(): void {
+    const author = this.newProcess();
+    for (let number = 1; number <= this.world.plan.workload.keyspaces; number += 1) {
+      this.history.invoke(author, "write", `tenant${number}`, "down", this.moment());
+      this.history.ok(author, null, this.moment());
+    }
     for (const client of this.clients) client.think();
   }
 
@@ -105,8 +167,36 @@ export class Fleet implements ReplySink {
   }
 
   /** Sends a command. `end` is called exactly once, later. */
-  submit(connection: Connection, command: Command, level: Level, id: RequestId | null, end: CallEnd): Call {
-    const call = new Call(end);
+  submit(
+    connection: Connection,
+    command: Command,
+    level: Level,
+    id: RequestId | null,
+    end: CallEnd,
+    keyspace = DEFAULT_KEYSPACE,
+  ): void {
+    const { session } = connection;
+    this.send(connection, new Call(connection.computer.number, end), (call, number) => {
+      session.level = level;
+      session.keyspace = keyspace;
+      call.request = session.submitWithId(command, id, this, number);
+    });
+  }
+
+  /** Has a node make or drop a keyspace. `end` is called exactly once, later. */
+  administer(
+    connection: Connection,
+    act: (node: GamutNode, done: (error: KvError | null) => void) => void,
+    end: CallEnd,
+  ): void {
+    this.send(connection, new Call(connection.computer.number, end), (_call, number) => {
+      act(connection.computer.node!, (error) => {
+        this.answer(number, new Answer(error === null ? new Result(ResultKind.ok) : errorResult(error), 0, 0));
+      });
+    });
+  }
+
+  private send(connection: Connection, call: Call, deliver: (call: Call, number: number) => void): void {
     connection.open.add(call);
     this.callNumber += 1;
     const number = this.callNumber;
@@ -119,10 +209,7 @@ export class Fleet implements ReplySink {
         return;
       }
       this.calls.set(number, call);
-      connection.computer.guard(() => {
-        connection.session.level = level;
-        call.request = connection.session.submitWithId(command, id, this, number);
-      });
+      connection.computer.guard(() => deliver(call, number));
     });
     scheduler.after(plan.workload.patienceUs, () => {
       if (call.ended) return;
@@ -130,22 +217,61 @@ export class Fleet implements ReplySink {
       if (call.request !== null && connection.isAlive) connection.session.cancel(call.request);
       call.finish("silence");
     });
-    return call;
+  }
+
+  /** What clients have been shown so far, by group. */
+  positionsShown(): ReadonlyMap<GroupId, number> {
+    return new Map(this.newest);
+  }
+
+  /** A client has got an answer that is no error. */
+  shown({ position, group }: Answer): void {
+    if (position > (this.newest.get(group) ?? 0)) this.newest.set(group, position);
+  }
+
+  flushed({ position, version }: Answer): void {
+    if (position > this.lastFlush.position) this.lastFlush = { position, version };
+  }
+
+  /** A record was read at a position: it must not be one that a flush has removed. */
+  checkFlushed(key: string, version: number, position: number): void {
+    const flush = this.lastFlush;
+    if (position < flush.position || version > flush.version) return;
+    this.world.violate(
+      `${key} was read at position ${position} with version ${version}, after a flush of version ${flush.version}`,
+    );
   }
 
   /** The node answers: the client knows of it once it has crossed the wire. */
   reply(request: Request, result: Result): void {
+    const group = (request as NodeRequest).group?.id ?? 0;
+    if (request.command.op === Op.progress && result.kind === ResultKind.integer) {
+      this.checkWait(request, group, Number(result.integer));
+    }
+    this.answer(request.tag, new Answer(result, request.position, group));
+  }
+
+  /** Who is told that so many replicas hold what it wrote must not lose it with fewer. */
+  private checkWait({ tag, minimumPosition }: Request, group: GroupId, told: number): void {
+    const { node } = this.calls.get(tag)!;
+    const copies = this.safety.copiesBesidesLeader(node, group, minimumPosition);
+    if (told <= copies) return;
+    this.world.violate(
+      `node ${node} counts ${told} durable copies of ${minimumPosition} besides the leader's; there are ${copies}`,
+    );
+  }
+
+  private answer(number: number, answer: Answer): void {
     const { world } = this;
-    const call = this.calls.get(request.tag);
+    const call = this.calls.get(number);
     if (call === undefined || call.answered) {
-      world.violate(`request ${request.tag} was answered twice`);
+      world.violate(`request ${number} was answered twice`);
       return;
     }
     call.answered = true;
-    const answer = new Answer(result, request.position);
     world.hash.number(world.scheduler.nowUs);
-    world.hash.number(request.tag);
-    world.hash.text(`${answer.kind} ${answer.text ?? answer.error?.code ?? answer.integer}`);
+    world.hash.number(number);
+    world.hash.text(answer.words);
     world.scheduler.after(this.wireUs(), () => call.finish(answer));
   }
 

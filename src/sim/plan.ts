@@ -71,6 +71,12 @@ export interface WorkloadPlan {
   readonly patienceUs: number;
   /** Share of reads, in thousandths; the rest writes in one way or another. */
   readonly readPerMille: number;
+  /** Clients that deal with the keyspace as a whole, and how often they empty it, in thousandths of what they do. */
+  readonly surveyors: number;
+  readonly flushPerMille: number;
+  /** Clients that make and drop keyspaces, and how many names they have for them; both 0 or neither. */
+  readonly tenants: number;
+  readonly keyspaces: number;
 }
 
 /** Small enough that every path is walked in a run of seconds. */
@@ -105,7 +111,9 @@ const SECOND_US = 1_000_000;
 /** The plan of a seed. */
 export function planOf(seed: number, protocol: string, canary = ""): SimulationPlan {
   const random = new Random(seed).fork("plan");
-  const nodes = random.pick([1, 3, 3, 3, 3, 3, 5]);
+  const few = random.pick([1, 3, 3, 3, 3, 3, 5]);
+  // Past five the others learn.
+  const nodes = new Random(seed).fork("learners").pick([...Array<number>(30).fill(few), 6, 7]);
   const faultyUs = between(random, 2, 5) * SECOND_US;
   return {
     seed,
@@ -115,7 +123,7 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
     node: planNode(random),
     network: planNetwork(random),
     clocks: Array.from({ length: nodes }, () => planClock(random)),
-    workload: planWorkload(random),
+    workload: planWorkload(random, new Random(seed).fork("whole keyspaces")),
     faults: planFaults(random, nodes, faultyUs),
     faultyUs,
   };
@@ -152,7 +160,8 @@ function planClock(random: Random): ClockPlan {
   return { skewMs: between(random, -2_000, 2_000), driftPpm: between(random, -20_000, 20_000) };
 }
 
-function planWorkload(random: Random): WorkloadPlan {
+function planWorkload(random: Random, whole: Random): WorkloadPlan {
+  const tenants = whole.pick([0, 0, 1, 2]);
   return {
     clients: between(random, 2, 6),
     keys: between(random, 1, 3),
@@ -160,6 +169,10 @@ function planWorkload(random: Random): WorkloadPlan {
     valueBytesMax: random.pick([8, 100, 600]),
     patienceUs: random.pick([300_000, SECOND_US, 3 * SECOND_US]),
     readPerMille: random.pick([300, 500, 700]),
+    surveyors: whole.pick([0, 1, 1, 2]),
+    flushPerMille: whole.pick([0, 0, 10, 40]),
+    tenants,
+    keyspaces: tenants === 0 ? 0 : between(whole, 1, 2),
   };
 }
 

@@ -9,6 +9,12 @@ interface Written {
   readonly record: LogRecord;
 }
 
+/** Hears what a replica's disk holds. */
+export interface DurabilityListener {
+  entryDurable(position: number, term: number): void;
+  stateDurable(position: number): void;
+}
+
 /**
  * What one replica could still prove if its power failed now, followed record by record from outside, and whether what
  * it says to others goes beyond that: persist before you promise.
@@ -24,12 +30,13 @@ export class Promises {
 
   /**
    * `before`: the replica's promises when its last process ended, null if there was none. `broken` hears what this one
-   * has forgotten of them.
+   * has forgotten of them, `durable` what its disk holds from now on.
    */
   constructor(
     private readonly raft: Raft,
     before: Promises | null,
     broken: (problem: string) => void,
+    private readonly durable: DurabilityListener,
   ) {
     const { outbox } = raft;
     const append = outbox.append.bind(outbox);
@@ -82,6 +89,7 @@ export class Promises {
   private moveBase(position: number): void {
     this.basePosition = Math.max(this.basePosition, position);
     this.lastPosition = Math.max(this.lastPosition, position);
+    this.durable.stateDurable(position);
   }
 
   private persist(record: LogRecord): void {
@@ -92,7 +100,10 @@ export class Promises {
       return;
     }
     const { position } = record;
-    if (record.kind === RecordKind.entry) this.terms.set(position, record.epoch);
+    if (record.kind === RecordKind.entry) {
+      this.terms.set(position, record.epoch);
+      this.durable.entryDurable(position, record.epoch);
+    }
     for (let after = position + 1; after <= this.lastPosition; after += 1) this.terms.delete(after);
     this.lastPosition = position;
   }

@@ -1,8 +1,10 @@
 import { assert } from "../core/assert.js";
-import { crc32, latin1Decode } from "../core/bytes.js";
+import { ByteReader, crc32, latin1Decode } from "../core/bytes.js";
 import { MapState } from "../core/map-state.js";
 import type { State } from "../core/state.js";
-import { type Command, getCommand } from "../kv/command.js";
+import { readSections } from "../kv/batch.js";
+import { type Command, getCommand, Op } from "../kv/command.js";
+import { decodeCommand } from "../kv/command-codec.js";
 import { type Result, ResultKind } from "../kv/result.js";
 import { type ApplyObserver, Store } from "../kv/store.js";
 import { endOfTable, Table } from "../kv/tables.js";
@@ -25,10 +27,18 @@ export class Reference {
   private readonly store = new Store(this.state);
   /** Of each entry, from position 1: term and checksum. */
   private readonly entries: string[] = [""];
+  private readonly terms: number[] = [0];
   /** Replicated time after each entry. */
   private readonly timesMs: number[] = [0];
   private readonly changes = new Map<string, Change[]>();
   private readonly hashes: string[] = [""];
+  /** Positions of the entries that emptied the keyspace. */
+  private readonly flushes: number[] = [];
+  /** Every key that was ever there. */
+  get keys(): IterableIterator<string> {
+    return this.changes.keys();
+  }
+
   /** Entries applied by any replica, repetitions not counted. */
   get position(): number {
     return this.entries.length - 1;
@@ -45,6 +55,7 @@ export class Reference {
     }
     if (position > this.position + 1) return `applies ${position} while nobody has applied ${this.position + 1}`;
     this.entries.push(entry);
+    this.terms.push(term);
     this.apply(position, payload);
     return "";
   }
@@ -58,17 +69,25 @@ export class Reference {
     };
     this.store.applyBatch(payload, observer);
     this.timesMs.push(this.store.timeMs);
-    for (const key of touched) this.note(key, position);
+    let removed = false;
+    for (const key of touched) if (this.note(key, position) === null) removed = true;
+    // Whatever a flush removes is touched, so the others need not be looked into.
+    if (removed && holdsFlush(payload)) this.flushes.push(position);
     this.hashes.push("");
   }
 
-  private note(key: string, position: number): void {
+  private note(key: string, position: number): string | null {
     const result = this.store.read(getCommand(key));
     const value = result.kind === ResultKind.value ? latin1Decode(result.value) : null;
     const deadlineMs = value !== null && result.deadlineMs >= 0 ? result.deadlineMs : Number.POSITIVE_INFINITY;
     const changes = this.changes.get(key);
     if (changes === undefined) this.changes.set(key, [{ position, value, deadlineMs }]);
     else changes.push({ position, value, deadlineMs });
+    return value;
+  }
+
+  termAt(position: number): number {
+    return this.terms[position];
   }
 
   /** What a replica that has applied `position` answers to a get. */
@@ -80,6 +99,40 @@ export class Reference {
       if (at <= position) return deadlineMs <= this.timesMs[position] ? null : value;
     }
     return null;
+  }
+
+  /** Keys that a scan of the state at `position` finds, in byte order. */
+  keysAt(position: number): string[] {
+    const found: string[] = [];
+    for (const key of this.keys) if (this.valueAt(key, position) !== null) found.push(key);
+    return found.sort((a, b) => (a < b ? -1 : 1));
+  }
+
+  /** Records held at `position`, with those whose deadline has passed and that nothing has removed yet. */
+  countAt(position: number): number {
+    let count = 0;
+    for (const changes of this.changes.values()) {
+      const last = changes.findLast((change) => change.position <= position);
+      if (last !== undefined && last.value !== null) count += 1;
+    }
+    return count;
+  }
+
+  /** How much of the time from one position to another a key was there. */
+  presence(key: string, from: number, through: number): "throughout" | "sometimes" | "never" {
+    let present = false;
+    let absent = false;
+    for (let position = from; position <= through && !(present && absent); position += 1) {
+      if (this.valueAt(key, position) === null) absent = true;
+      else present = true;
+    }
+    if (present && absent) return "sometimes";
+    return present ? "throughout" : "never";
+  }
+
+  /** Whether an entry from one position through another emptied the keyspace; the first may do so after it wrote. */
+  flushedBetween(from: number, through: number): boolean {
+    return this.flushes.some((position) => position >= from && position <= through);
   }
 
   /** A read of the newest state. */
@@ -95,6 +148,14 @@ export class Reference {
     else if (own !== hash) return `holds another state at ${position} than its entries make`;
     return "";
   }
+}
+
+function holdsFlush(payload: Uint8Array): boolean {
+  return readSections(payload).some(({ commandsStart, end, count }) => {
+    const reader = new ByteReader(payload.subarray(commandsStart, end));
+    for (let i = 0; i < count; i += 1) if (decodeCommand(reader).op === Op.flush) return true;
+    return false;
+  });
 }
 
 /** Every key and value, table by table in order. */

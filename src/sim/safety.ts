@@ -1,9 +1,12 @@
+import { CATALOG_GROUP, Catalog } from "../cluster/catalog.js";
 import type { GroupId, NodeId } from "../core/machine.js";
+import { getCommand } from "../kv/command.js";
 import { PartKind, readFrame } from "../node/frame.js";
 import type { BufferedState } from "../node/state/buffered-state.js";
 import { MessageFlag, MessageKind, raftCodec } from "../protocols/raft/message.js";
 import type { Raft } from "../protocols/raft/raft.js";
-import { Promises } from "./promises.js";
+import { Holders } from "./holders.js";
+import { type DurabilityListener, Promises } from "./promises.js";
 import { hashState, Reference } from "./reference.js";
 
 /** A replica as it runs on a computer. */
@@ -16,8 +19,9 @@ export class Replica {
     readonly state: BufferedState,
     before: Replica | null,
     broken: (problem: string) => void,
+    durable: DurabilityListener,
   ) {
-    this.promises = new Promises(raft, before === null ? null : before.promises, broken);
+    this.promises = new Promises(raft, before === null ? null : before.promises, broken, durable);
   }
 }
 
@@ -30,6 +34,7 @@ const TURNS_BETWEEN_HASHES = 40;
  */
 export class Safety {
   private readonly references = new Map<GroupId, Reference>();
+  private readonly holders = new Map<GroupId, Holders>();
   private readonly replicas: Map<GroupId, Replica>[] = [];
   /** The replicas of each node's last process that had them. */
   private readonly ended: Map<GroupId, Replica>[] = [];
@@ -40,6 +45,10 @@ export class Safety {
   handovers = 0;
   snapshotsInstalled = 0;
   statesCompared = 0;
+  /** Replicas that went with their keyspace. */
+  replicasDropped = 0;
+  private catalogPosition = -1;
+  private catalog = new Catalog();
 
   constructor(
     nodes: number,
@@ -60,6 +69,27 @@ export class Safety {
     return reference;
   }
 
+  private holdersOf(group: GroupId): Holders {
+    let holders = this.holders.get(group);
+    if (holders === undefined) {
+      holders = new Holders();
+      this.holders.set(group, holders);
+    }
+    return holders;
+  }
+
+  /** How many replicas besides the leader that this node knows have ever had the entry at `position` on their disks. */
+  copiesBesidesLeader(node: NodeId, group: GroupId, position: number): number {
+    const leader = this.replicas[node].get(group)?.raft.leaderId;
+    const holders = this.holdersOf(group);
+    const term = this.reference(group).termAt(position);
+    let copies = 0;
+    for (let other = 1; other < this.replicas.length; other += 1) {
+      if (other !== leader && holders.hasHeld(other, position, term)) copies += 1;
+    }
+    return copies;
+  }
+
   replicaStarts(node: NodeId, group: GroupId, raft: Raft, state: BufferedState): void {
     const installed = raft.snapshotInstalled.bind(raft);
     raft.snapshotInstalled = (epoch, position) => {
@@ -68,7 +98,52 @@ export class Safety {
     };
     const before = this.ended[node].get(group) ?? null;
     const broken = (problem: string): void => this.violate(`node ${node}, group ${group}: ${problem}`);
-    this.replicas[node].set(group, new Replica(raft, state, before, broken));
+    const holders = this.holdersOf(group);
+    const durable: DurabilityListener = {
+      entryDurable: (position, term) => holders.entryDurable(node, position, term),
+      stateDurable: (position) => holders.stateDurable(node, position),
+    };
+    this.replicas[node].set(group, new Replica(raft, state, before, broken, durable));
+    const abandon = raft.abandon.bind(raft);
+    raft.abandon = (code) => {
+      abandon(code);
+      this.replicas[node].delete(group);
+      this.ended[node].delete(group);
+      this.replicasDropped += 1;
+    };
+  }
+
+  /** The newest state of the catalog that anybody has applied. */
+  private newestCatalog(): Catalog {
+    const reference = this.reference(CATALOG_GROUP);
+    if (reference.position !== this.catalogPosition) {
+      this.catalogPosition = reference.position;
+      this.catalog = new Catalog();
+      for (const key of reference.keys) this.catalog.take(key, reference.read(getCommand(key)));
+    }
+    return this.catalog;
+  }
+
+  /** Groups of the keyspaces that there are. */
+  keyspaceGroups(): GroupId[] {
+    return [...this.newestCatalog().keyspaces.values()].map((keyspace) => keyspace.group);
+  }
+
+  /**
+   * Whether all know the node's present life, and no keyspace takes its replica for one that is being rebuilt: one that is
+   * made while the catalog still has the life before does so.
+   */
+  isSettled(node: NodeId): boolean {
+    const { members, keyspaces } = this.newestCatalog();
+    const own = this.replicas[node];
+    const incarnation = (own.get(CATALOG_GROUP) ?? this.ended[node].get(CATALOG_GROUP))?.raft.hard.incarnation;
+    if (members.get(node)?.incarnation !== incarnation) return false;
+    for (const { group, incarnations } of keyspaces.values()) {
+      const replica = own.get(group);
+      const then = incarnations.find(([member]) => member === node);
+      if (replica === undefined ? then?.[1] !== incarnation : replica.raft.recovering) return false;
+    }
+    return true;
   }
 
   processEnds(node: NodeId): void {

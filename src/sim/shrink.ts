@@ -47,6 +47,8 @@ function* smallerPlans(plan: SimulationPlan): Generator<SimulationPlan> {
   }
   if (plan.faultyUs > 500_000) yield { ...plan, faultyUs: Math.floor(plan.faultyUs / 2) };
   if (workload.clients > 1) yield { ...plan, workload: { ...workload, clients: workload.clients - 1 } };
+  if (workload.surveyors > 0) yield { ...plan, workload: { ...workload, surveyors: 0, flushPerMille: 0 } };
+  if (workload.tenants > 0) yield { ...plan, workload: { ...workload, tenants: 0, keyspaces: 0 } };
   if (workload.keys > 1) yield { ...plan, workload: { ...workload, keys: 1 } };
   if (network.lossPerMille + network.duplicatePerMille + network.slowPerMille > 0 || network.reorder) {
     const calm = { lossPerMille: 0, duplicatePerMille: 0, slowPerMille: 0, reorder: false };

@@ -1,6 +1,6 @@
 import { checkLinearizable } from "../check/linearizable.js";
+import { CATALOG_GROUP } from "../cluster/catalog.js";
 import { latin1Encode } from "../core/bytes.js";
-import type { GroupId } from "../core/machine.js";
 import { getCommand, setCommand } from "../kv/command.js";
 import { Level } from "../kv/level.js";
 import type { Request } from "../kv/request.js";
@@ -16,13 +16,11 @@ import { type Canary, canaryByName } from "./canaries.js";
 import type { Computer } from "./computer.js";
 import { Coverage } from "./coverage.js";
 import { Nemesis } from "./faults.js";
-import { Fleet } from "./fleet.js";
+import { DEFAULT_GROUP, Fleet } from "./fleet.js";
 import type { SimulationPlan } from "./plan.js";
 import { Safety } from "./safety.js";
 import { World, type WorldObserver } from "./world.js";
 
-/** The keyspace that every cluster begins with. */
-const DEFAULT_GROUP: GroupId = 1;
 const MENDED_FOR_US = 20_000_000;
 const PROBE_EVERY_US = 50_000;
 /** A process that gave up is started again by whoever runs the machine. */
@@ -53,8 +51,12 @@ export class Simulation implements WorldObserver {
     this.canary = canaryByName(plan.canary);
     this.world = new World(plan, this);
     this.safety = new Safety(plan.nodes, (problem) => this.world.violate(problem));
-    this.nemesis = new Nemesis(this.world, () => this.leader());
-    this.fleet = new Fleet(this.world, () => this.safety.reference(DEFAULT_GROUP));
+    this.nemesis = new Nemesis(
+      this.world,
+      () => this.leader(),
+      (node) => this.safety.isSettled(node),
+    );
+    this.fleet = new Fleet(this.world, this.safety);
   }
 
   run(): Verdict {
@@ -93,7 +95,7 @@ export class Simulation implements WorldObserver {
         },
       },
     };
-    return new GamutNode(
+    const made = new GamutNode(
       this.nodeOptions(node),
       watched,
       {
@@ -107,6 +109,8 @@ export class Simulation implements WorldObserver {
         createRaft: (options, state) => this.makeRaft(node, options, state),
       },
     );
+    this.canary?.tamper?.(made);
+    return made;
   }
 
   /** What a log's recovery makes of bytes that no sound batch explains. */
@@ -183,9 +187,12 @@ export class Simulation implements WorldObserver {
 
   turned(computer: Computer): void {
     this.safety.turned(computer.number);
+    if (this.nemesis.isWhole(computer.number)) return;
     const replicas = this.safety.replicasOn(computer.number);
     if (!replicas.has(DEFAULT_GROUP)) return;
     for (const { raft } of replicas.values()) if (raft.recovering) return;
+    // A keyspace that it has not heard of yet has no replica here to recover.
+    for (const group of this.safety.keyspaceGroups()) if (!replicas.has(group)) return;
     if (this.nemesis.isAmnesiac(computer.number)) this.coverage.add("memories regained");
     this.nemesis.seenWhole(computer.number);
   }
@@ -254,12 +261,18 @@ export class Simulation implements WorldObserver {
     }
     const session = computer.node.openSession({ name: "probe" });
     let failed = false;
+    let written = 0;
     const sink = {
       reply: (request: Request, result: Result): void => {
         if (result.kind === ResultKind.error) failed = true;
-        if (request.tag === 1) return;
-        if (failed) again();
-        else if (result.kind !== ResultKind.value) world.violate(`${key} was written and then read as absent`);
+        if (request.tag === 1) {
+          written = request.position;
+          return;
+        }
+        const removed = result.kind === ResultKind.absent;
+        // The last flush of the clients may take effect as late as that.
+        if (failed || (removed && this.fleet.reference().flushedBetween(written, request.position))) again();
+        else if (removed) world.violate(`${key} was written and then read as absent`);
         else problems.delete(computer.number);
       },
     };
@@ -275,7 +288,11 @@ export class Simulation implements WorldObserver {
   }
 
   private isSettled(): boolean {
-    for (const [group] of this.safety.replicasOn(1)) {
+    const groups = [CATALOG_GROUP, ...this.safety.keyspaceGroups()];
+    for (const { number } of this.world.computers) {
+      if (this.safety.replicasOn(number).size !== groups.length) return false;
+    }
+    for (const group of groups) {
       const { position } = this.safety.reference(group);
       for (const { number } of this.world.computers) {
         const raft = this.safety.replicasOn(number).get(group)?.raft;

@@ -14,8 +14,10 @@ import type { ErrorCode } from "../../kv/errors.js";
 import type { Request } from "../../kv/request.js";
 import type { Result } from "../../kv/result.js";
 import { Store } from "../../kv/store.js";
+import { applyCommitted } from "./apply.js";
 import { ClusterClock } from "./cluster-clock.js";
 import { compactionPoint } from "./compaction.js";
+import { describe, replicaProgress } from "./describe.js";
 import { Election } from "./election.js";
 import { Entry, EntryLog } from "./entry-log.js";
 import { Follower } from "./follower.js";
@@ -166,7 +168,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   flush(): void {
-    this.applyCommitted();
+    applyCommitted(this);
     this.gateway.flush(this.leader);
     this.leader?.flush();
     this.gateway.reads.runThrough(this.appliedIndex);
@@ -345,25 +347,6 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     if (index > this.commitIndex) this.commitIndex = index;
   }
 
-  /** A turn's worth of what is committed: after a restart there may be seconds of it, and others wait for a sign of life. */
-  private applyCommitted(): void {
-    let bytes = 0;
-    while (this.appliedIndex < this.commitIndex && bytes < this.options.maxApplyBytes) {
-      const entry = this.log.at(this.appliedIndex + 1);
-      bytes += entry.payload.length;
-      this.appliedIndex = entry.index;
-      this.options.onApply?.(entry.index, entry.term, entry.payload);
-      this.store.applyBatch(entry.payload, this.gateway.observer);
-      if (this.leader !== null) {
-        this.uncommittedBytes -= entry.payload.length;
-        this.leader.entryApplied(entry.payload);
-      }
-      this.outbox.appliedPosition = entry.index;
-      this.outbox.appliedEpoch = entry.term;
-    }
-    this.outbox.hasMore = this.appliedIndex < this.commitIndex;
-  }
-
   // Roles
 
   becomeFollower(term: number, leader: NodeId): void {
@@ -453,24 +436,10 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   progress(): ReplicaProgress[] {
-    const own = { node: this.node, durablePosition: this.durableIndex, recovering: this.recovering };
-    if (this.leader === null) return [own];
-    const replicas: ReplicaProgress[] = [own];
-    for (const peer of this.leader.progress.values()) {
-      replicas.push({ node: peer.node, durablePosition: peer.match, recovering: peer.recovering });
-    }
-    return replicas;
+    return replicaProgress(this);
   }
 
   describe(): MachineDescription {
-    return {
-      role: this.recovering ? "recovering" : this.role,
-      leader: this.leaderId,
-      epoch: this.term,
-      lastPosition: this.log.lastIndex,
-      commitPosition: this.commitIndex,
-      appliedPosition: this.appliedIndex,
-      recovering: this.recovering,
-    };
+    return describe(this);
   }
 }
