@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ByteWriter, CodecError, crc32 } from "../core/bytes.js";
 import { Identity, IdentityVersionUnknown } from "./identity.js";
 
-const IDENTITY = new Identity(2, 77, true, false, "", "abc", new Map([[1, 5]]));
+const IDENTITY = new Identity(2, [1, 2, 3], 77, true, false, "", "abc", new Map([[1, 5]]));
 
 test("comes back as it was", () => {
   expect(Identity.decode(IDENTITY.encode())).toEqual(IDENTITY);

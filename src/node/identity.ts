@@ -4,7 +4,7 @@ import type { Incarnation, NodeId } from "../core/machine.js";
 export const IDENTITY_FILE = "identity";
 
 const MAGIC = 0x444d4147; // "GAMD"
-const VERSION = 1;
+const VERSION = 2;
 
 /** A newer build wrote the file. It is not damaged: do not throw anything away. */
 export class IdentityVersionUnknown extends Error {
@@ -19,6 +19,8 @@ export type IdentityChanges = Partial<
 export class Identity {
   constructor(
     readonly node: NodeId,
+    /** Of the cluster, this one included, ascending: quorums are counted among them, so they must not change unnoticed. */
+    readonly members: readonly NodeId[],
     readonly incarnation: Incarnation,
     /** Whether this node has ever been part of the cluster; a node that has not may have nothing to forget. */
     readonly formed: boolean,
@@ -35,6 +37,7 @@ export class Identity {
   with(changes: IdentityChanges): Identity {
     return new Identity(
       this.node,
+      this.members,
       changes.incarnation ?? this.incarnation,
       changes.formed ?? this.formed,
       changes.recovering ?? this.recovering,
@@ -49,6 +52,8 @@ export class Identity {
     writer.u32(MAGIC);
     writer.u16(VERSION);
     writer.u16(this.node);
+    writer.u16(this.members.length);
+    for (const member of this.members) writer.u16(member);
     writer.u53(this.incarnation);
     writer.u8((this.formed ? 1 : 0) | (this.recovering ? 2 : 0));
     writer.latin1(this.damage.slice(0, 1_000));
@@ -76,6 +81,8 @@ export class Identity {
     if (version !== VERSION)
       throw new IdentityVersionUnknown(`the identity file has version ${version}; this build reads ${VERSION}`);
     const node = reader.u16();
+    const members: NodeId[] = [];
+    for (let left = reader.u16(); left > 0; left -= 1) members.push(reader.u16());
     const incarnation = reader.u53();
     const flags = reader.u8();
     const damage = reader.latin1();
@@ -86,6 +93,6 @@ export class Identity {
       const founder = reader.u16();
       founders.set(founder, reader.u53());
     }
-    return new Identity(node, incarnation, (flags & 1) !== 0, (flags & 2) !== 0, damage, clusterId, founders);
+    return new Identity(node, members, incarnation, (flags & 1) !== 0, (flags & 2) !== 0, damage, clusterId, founders);
   }
 }

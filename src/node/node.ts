@@ -113,6 +113,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
       new Log(this.ports.disk, { ...this.options.log, freshIdentity: this.ports.entropy.u48() + 1 }, this);
     this.startUp = new StartUp(
       this.nodeId,
+      [...this.voters, ...this.learners],
       this.ports,
       createLog,
       this.hooks.verifyStates === true,

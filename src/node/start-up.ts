@@ -40,6 +40,7 @@ export class StartUp {
 
   constructor(
     private readonly node: number,
+    private readonly members: readonly number[],
     private readonly ports: Ports,
     private readonly createLog: () => Log,
     private readonly verifyStates: boolean,
@@ -71,6 +72,14 @@ export class StartUp {
     if (this.identity !== null && this.identity.node !== this.node) {
       this.fail(
         `this data folder belongs to node ${this.identity.node}, not to node ${this.node}: start it under its own number, or give this node a folder of its own`,
+      );
+      return;
+    }
+    const was = this.identity?.members.join(", ") ?? "";
+    const is = this.members.join(", ");
+    if (this.identity?.formed && was !== is) {
+      this.fail(
+        `this data folder belongs to a cluster of the nodes ${was}; the configuration names ${is}. The members of a cluster cannot change yet: name the same ones, or begin a new cluster in another folder`,
       );
       return;
     }
@@ -166,7 +175,7 @@ export class StartUp {
 
   /** An empty folder: a new life, of which the others must tell whether there was one before. */
   private beginLife(log: Log, outcome: RecoveryOutcome): void {
-    const identity = new Identity(this.node, this.freshIncarnation(), false, false, "", "");
+    const identity = new Identity(this.node, this.members, this.freshIncarnation(), false, false, "", "");
     this.save(identity, () => this.finish(identity, log, outcome, ""));
   }
 
@@ -177,7 +186,8 @@ export class StartUp {
 
   /** The log is open already: note the damage, and let the next start, with nothing open, do the rest. */
   private rebuildLater(damage: string): void {
-    const identity = this.identity ?? new Identity(this.node, this.freshIncarnation(), true, true, "", "");
+    const identity =
+      this.identity ?? new Identity(this.node, this.members, this.freshIncarnation(), true, true, "", "");
     this.save(identity.with({ damage }), () =>
       this.done(`${damage}. The next start sets the data aside and rebuilds them from the peers`, null, true),
     );
@@ -188,7 +198,15 @@ export class StartUp {
    * comes back recovering.
    */
   private rebuild(damage: string): void {
-    const life = new Identity(this.node, this.freshIncarnation(), true, true, damage, this.identity?.clusterId ?? "");
+    const life = new Identity(
+      this.node,
+      this.members,
+      this.freshIncarnation(),
+      true,
+      true,
+      damage,
+      this.identity?.clusterId ?? "",
+    );
     this.save(life, () => {
       this.dropStores([...this.stores.values()], () => {
         this.stores.clear();

@@ -23,6 +23,10 @@ it("a second process on a folder, and a folder of another node, are refused by n
     expect(wrong.output).toContain("this data folder belongs to node 1, not to node 2");
     expect(wrong.code).toBe(Exit.failed);
 
+    const larger = await runOn(cluster, member, { others: [2, 3] });
+    expect(larger.output).toContain("belongs to a cluster of the nodes 1; the configuration names 1, 2, 3");
+    expect(larger.code).toBe(Exit.failed);
+
     member.start();
     await cluster.ready();
   });
@@ -46,10 +50,17 @@ interface Ended {
 }
 
 /** Another process with the same configuration but for its ports; it must end by itself. */
-async function runOn(cluster: Cluster, member: Member, changes: { node?: number }): Promise<Ended> {
+async function runOn(
+  cluster: Cluster,
+  member: Member,
+  changes: { node?: number; others?: readonly number[] },
+): Promise<Ended> {
   const config = parse(readFileSync(member.configFile, "utf8")) as { node: number };
   const node = changes.node ?? config.node;
-  const members = [{ node, clientPort: await freePort(), peerPort: await freePort() }];
+  const members: { node: number; clientPort: number; peerPort: number }[] = [];
+  for (const each of [node, ...(changes.others ?? [])]) {
+    members.push({ node: each, clientPort: await freePort(), peerPort: await freePort() });
+  }
   const file = join(cluster.folder, "second.yaml");
   writeFileSync(file, stringify({ ...config, node, members }));
   const child = spawn(process.execPath, [PROGRAM, "node", "--config", file], { stdio: ["ignore", "pipe", "pipe"] });
