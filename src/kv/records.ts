@@ -19,6 +19,8 @@ export interface ChangeListener {
  */
 export class Records {
   private readonly expiry: ExpiryIndex;
+  private lastKey = "";
+  private lastStateKey: string = Table.data;
 
   constructor(
     private readonly state: State,
@@ -47,7 +49,16 @@ export class Records {
 
   /** The record as stored, its deadline passed or not. The bytes are valid until the next change of the state. */
   stored(key: string): Uint8Array | undefined {
-    return this.state.get(Table.data + key);
+    return this.state.get(this.stateKey(key));
+  }
+
+  /** One string for the read and the write of a command: its hash is computed once. */
+  private stateKey(key: string): string {
+    if (key !== this.lastKey) {
+      this.lastKey = key;
+      this.lastStateKey = Table.data + key;
+    }
+    return this.lastStateKey;
   }
 
   isLive(record: Uint8Array): boolean {
@@ -57,7 +68,7 @@ export class Records {
 
   /** The record if its deadline has not passed. */
   live(key: string): Uint8Array | undefined {
-    const record = this.state.get(Table.data + key);
+    const record = this.state.get(this.stateKey(key));
     return record !== undefined && this.isLive(record) ? record : undefined;
   }
 
@@ -92,7 +103,7 @@ export class Records {
       if (storedDeadlineMs !== NO_DEADLINE) this.expiry.remove(storedDeadlineMs, key);
       if (deadlineMs !== NO_DEADLINE) this.expiry.add(deadlineMs, key);
     }
-    this.state.put(Table.data + key, record);
+    this.state.put(this.stateKey(key), record);
     listener.changed(key, version);
   }
 
@@ -100,7 +111,7 @@ export class Records {
   remove(key: string, stored: Uint8Array, version: number, listener: ChangeListener): void {
     const deadlineMs = recordDeadlineMs(stored);
     if (deadlineMs !== NO_DEADLINE) this.expiry.remove(deadlineMs, key);
-    this.state.delete(Table.data + key);
+    this.state.delete(this.stateKey(key));
     this.meta.recordCount -= 1;
     listener.changed(key, version);
   }

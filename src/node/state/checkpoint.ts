@@ -10,7 +10,7 @@ import type { Overlay } from "./overlay.js";
 export class Checkpoint {
   /** What the store shall commit. */
   readonly changes = new Map<string, Uint8Array | null>();
-  private readonly keys: Iterator<string, void>;
+  private readonly entries: Iterator<[string, Uint8Array | null], void>;
   prepared = false;
 
   constructor(
@@ -20,23 +20,22 @@ export class Checkpoint {
     private readonly seal: EntrySeal,
     private readonly store: GroupStore,
   ) {
-    this.keys = overlay.keys();
+    this.entries = overlay.entries();
   }
 
   /** Makes at most `entriesMax` more changes ready. */
   prepare(entriesMax: number): void {
     for (let i = 0; i < entriesMax; i += 1) {
-      const next = this.keys.next();
+      const next = this.entries.next();
       if (next.done) {
         this.prepared = true;
         return;
       }
-      this.prepareEntry(next.value);
+      this.prepareEntry(next.value[0], next.value[1]);
     }
   }
 
-  private prepareEntry(key: string): void {
-    const value = this.overlay.get(key) as Uint8Array | null;
+  private prepareEntry(key: string, value: Uint8Array | null): void {
     const old = this.store.get(key);
     if (old !== undefined) this.meta.sum.remove(this.seal.claimed(key, old));
     if (value !== null) {

@@ -1,11 +1,16 @@
 import { SortedKeys } from "../../core/sorted-keys.js";
 
-/** What a change costs beside its bytes: map slot, string and array headers (measured on V8, rounded up). */
-const ENTRY_OVERHEAD_BYTES = 160;
+/** What a change costs beside its bytes: map slot, string, box and array headers (measured on V8, rounded up). */
+const ENTRY_OVERHEAD_BYTES = 184;
+
+/** A changed key's value, null for a deletion: a box, so that changing it again needs no second look-up. */
+class Slot {
+  constructor(public value: Uint8Array | null) {}
+}
 
 /** The changes to keys that begin with one and the same byte. */
 class OverlayTable {
-  readonly entries = new Map<string, Uint8Array | null>();
+  readonly entries = new Map<string, Slot>();
   /** Made by the first range over this table, then kept up: whoever never ranges here pays nothing. */
   index: SortedKeys | null = null;
 
@@ -23,29 +28,42 @@ class OverlayTable {
  */
 export class Overlay {
   private readonly tables: (OverlayTable | null)[] = new Array(256).fill(null);
+  /** The key that was asked for last and what is known of it: who writes has nearly always just read. */
+  private lastKey = "";
+  private lastSlot: Slot | undefined;
   entryCount = 0;
   /** Estimate of the memory taken. */
   byteCount = 0;
 
   /** undefined: nothing known of this key; null: deleted. */
   get(key: string): Uint8Array | null | undefined {
-    const table = this.tables[key.charCodeAt(0)];
-    return table === null ? undefined : table.entries.get(key);
+    const slot = this.slotOf(key);
+    return slot === undefined ? undefined : slot.value;
   }
 
   set(key: string, value: Uint8Array | null): void {
-    const table = this.tableFor(key.charCodeAt(0));
-    const entries = table.entries;
-    const before = entries.get(key);
-    entries.set(key, value);
+    const slot = this.slotOf(key);
     this.byteCount += value === null ? 0 : value.length;
-    if (before !== undefined) {
-      this.byteCount -= before === null ? 0 : before.length;
+    if (slot !== undefined) {
+      this.byteCount -= slot.value === null ? 0 : slot.value.length;
+      slot.value = value;
       return;
     }
+    const table = this.tableFor(key.charCodeAt(0));
+    this.lastSlot = new Slot(value);
+    table.entries.set(key, this.lastSlot);
     this.entryCount += 1;
     this.byteCount += key.length + ENTRY_OVERHEAD_BYTES;
     if (table.index !== null) table.index.add(key);
+  }
+
+  private slotOf(key: string): Slot | undefined {
+    if (key !== this.lastKey) {
+      const table = this.tables[key.charCodeAt(0)];
+      this.lastSlot = table === null ? undefined : table.entries.get(key);
+      this.lastKey = key;
+    }
+    return this.lastSlot;
   }
 
   private tableFor(byte: number): OverlayTable {
@@ -60,13 +78,15 @@ export class Overlay {
   absorb(later: Overlay): void {
     for (const table of later.tables) {
       if (table === null) continue;
-      for (const [key, value] of table.entries) this.set(key, value);
+      for (const [key, slot] of table.entries) this.set(key, slot.value);
     }
   }
 
-  /** All keys, those of one first byte together, else in the order of their first change. */
-  *keys(): Generator<string, void> {
-    for (const table of this.tables) if (table !== null) yield* table.entries.keys();
+  /** All changes, those of one first byte together, else in the order of each key's first. */
+  *entries(): Generator<[key: string, value: Uint8Array | null], void> {
+    for (const table of this.tables) {
+      if (table !== null) for (const [key, slot] of table.entries) yield [key, slot.value];
+    }
   }
 
   /** Sorted keys of the table of this first byte; null when it is empty. */
