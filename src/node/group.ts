@@ -37,6 +37,8 @@ export class Group<Message = unknown> {
   private loggedSeq = 0;
   /** Since the last checkpoint began. */
   private loggedBytes = 0;
+  /** Since the log last took something. */
+  private quietTicks = 0;
   private cutDone = 0;
   private readonly senders = new Map<NodeId, SnapshotSender>();
   private receiver: SnapshotReceiver | null = null;
@@ -61,6 +63,7 @@ export class Group<Message = unknown> {
     const checkpoint = this.state.lastCheckpoint;
     const at =
       checkpoint === null ? { position: 0, epoch: 0 } : { position: checkpoint.position, epoch: checkpoint.epoch };
+    for (const record of tail) if (record.position > at.position) this.loggedBytes += record.payload.length;
     this.machine.start({ ...at, ...from }, tail);
   }
 
@@ -118,6 +121,7 @@ export class Group<Message = unknown> {
   }
 
   private tick(): void {
+    this.quietTicks += 1;
     this.machine.tick();
     for (const sender of this.senders.values()) sender.tick();
     this.receiver?.tick();
@@ -148,6 +152,7 @@ export class Group<Message = unknown> {
       this.context.log.append(this.id, record, this.loggedSeq);
       this.loggedBytes += record.payload.length;
     }
+    this.quietTicks = 0;
     assert(this.loggedSeq === outbox.issuedSeq, "group: a record without a write sequence");
   }
 
@@ -197,9 +202,7 @@ export class Group<Message = unknown> {
       return;
     }
     const { outbox } = this.machine;
-    const { checkpointBytes, checkpointLogBytes } = this.context.options;
-    const due = this.checkpointAsked || state.bytesPending >= checkpointBytes || this.loggedBytes >= checkpointLogBytes;
-    if (!due || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
+    if (!this.checkpointIsDue || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
     this.checkpointAsked = false;
     this.loggedBytes = 0;
     const { appliedPosition, appliedEpoch } = outbox;
@@ -210,6 +213,14 @@ export class Group<Message = unknown> {
       this.context.wake();
     });
     this.context.wake();
+  }
+
+  private get checkpointIsDue(): boolean {
+    const { checkpointBytes, checkpointLogBytes, quietCheckpointBytes, quietTicks } = this.context.options;
+    if (this.checkpointAsked || this.state.bytesPending >= checkpointBytes) return true;
+    if (this.loggedBytes >= checkpointLogBytes) return true;
+    // While there is nothing else to do: the next start has less to apply.
+    return this.quietTicks >= quietTicks && this.loggedBytes >= quietCheckpointBytes;
   }
 
   /** Soon, whatever has collected. */

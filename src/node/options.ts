@@ -24,6 +24,9 @@ export interface NodeOptions {
   readonly checkpointBytes: number;
   /** Log written since the last checkpoint that makes one due: what a restart has to apply again. */
   readonly checkpointLogBytes: number;
+  /** The same, once nothing has been logged for `quietTicks`: then a checkpoint is in nobody's way. */
+  readonly quietCheckpointBytes: number;
+  readonly quietTicks: number;
   /** One frame to a peer carries at most about this much of a snapshot. */
   readonly snapshotChunkBytes: number;
   readonly log: Omit<LogOptions, "freshIdentity">;
@@ -38,6 +41,8 @@ export const NODE_DEFAULTS = {
   durable: true,
   checkpointBytes: 32 * 1024 * 1024,
   checkpointLogBytes: 128 * 1024 * 1024,
+  quietCheckpointBytes: 4 * 1024 * 1024,
+  quietTicks: 50,
   snapshotChunkBytes: 256 * 1024,
   log: LOG_DEFAULTS,
   raft: RAFT_DEFAULTS,

@@ -161,6 +161,8 @@ export class Simulation implements WorldObserver {
       tickMs: plan.node.tickMs,
       requestTimeoutMs: plan.node.requestTimeoutMs,
       checkpointBytes: plan.node.checkpointBytes,
+      quietCheckpointBytes: 1_024,
+      quietTicks: 15,
       snapshotChunkBytes: plan.node.snapshotChunkBytes,
       log: {
         ...NODE_DEFAULTS.log,

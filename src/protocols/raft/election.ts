@@ -5,6 +5,7 @@ import { isVoter, voteOutcome } from "./quorum.js";
 import type { Raft } from "./raft.js";
 
 const FIRST_ELECTION_TICKS = 4;
+const SOON_TRIES = 3;
 
 /** A vote, with what the voter knew of everybody's incarnation when it gave it. */
 interface Ballot {
@@ -17,6 +18,8 @@ interface Ballot {
 export class Election {
   private elapsedTicks = 0;
   private timeoutTicks = 0;
+  /** Of the soon tries that follow a start. */
+  private triesLeft = 0;
   private readonly random: Random;
   private ballots = new Map<NodeId, Ballot>();
   /** Own vote counts once the record with this write sequence is durable; 0: none under way. */
@@ -28,14 +31,29 @@ export class Election {
   }
 
   restartTimer(): void {
+    const { electionTicks } = this.raft.options;
     this.elapsedTicks = 0;
-    this.timeoutTicks = this.raft.options.electionTicks + this.random.below(this.raft.options.electionTicks);
+    this.timeoutTicks = this.triesLeft > 0 ? this.startingTicks : electionTicks + this.random.below(electionTicks);
   }
 
-  /** A group that has just been made has no leader to wait for: its voters try one after the other. */
-  hasten(): void {
-    const rank = this.raft.configuration.voters.indexOf(this.raft.node);
-    this.timeoutTicks = Math.min(this.timeoutTicks, FIRST_ELECTION_TICKS * (rank + 1));
+  /**
+   * After a start: if there is a leader it is heard of within a heartbeat, so the voters try one after the other, and
+   * soon; but not often, for on slow links the next try would come before the answers to the last. Pre-votes disturb
+   * nobody.
+   */
+  begin(): void {
+    this.triesLeft = SOON_TRIES;
+    this.restartTimer();
+  }
+
+  leaderKnown(): void {
+    this.triesLeft = 0;
+  }
+
+  private get startingTicks(): number {
+    const { configuration, node, options } = this.raft;
+    const turn = FIRST_ELECTION_TICKS * (configuration.voters.indexOf(node) + 1);
+    return Math.min(options.electionTicks, options.heartbeatTicks + turn + this.random.below(FIRST_ELECTION_TICKS));
   }
 
   tick(): void {
@@ -51,6 +69,7 @@ export class Election {
   }
 
   private startPreVote(): void {
+    if (this.triesLeft > 0) this.triesLeft -= 1;
     this.restartTimer();
     this.raft.becomePreCandidate();
     this.ballots = new Map();

@@ -135,11 +135,11 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
       this.hard.term = from.epoch;
       this.hard.vote = 0;
     }
+    this.election.begin();
     if (hard !== null) return;
     this.hard.incarnation = from.incarnation;
     this.hard.recovering = from.recovering;
     this.persistHardState();
-    this.election.hasten();
   }
 
   // Inputs
@@ -365,6 +365,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
   }
 
   private setLeader(leader: NodeId): void {
+    if (leader !== 0) this.election.leaderKnown();
     if (leader !== 0 && (leader !== this.leaderId || leader === this.node)) {
       this.gateway.leaderChanged();
       this.recovery.leaderChanged();
