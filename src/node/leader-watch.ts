@@ -1,4 +1,4 @@
-import type { NodeId } from "../core/machine.js";
+import type { MachineDescription } from "../core/machine.js";
 
 /** So long without a leader is more than an election: somebody should look. */
 const PATIENCE_MS = 5_000;
@@ -14,7 +14,10 @@ export class LeaderWatch {
     private readonly why: () => string,
   ) {}
 
-  tick(nowMs: number, leader: NodeId): void {
+  /** `machine`: a replica of the group watched; undefined while there is none. */
+  tick(nowMs: number, machine: { describe(): MachineDescription } | undefined): void {
+    if (machine === undefined) return;
+    const { leader } = machine.describe();
     if (leader !== 0) {
       this.sinceMs = Number.POSITIVE_INFINITY;
       if (this.told) this.log.notice(`there is a leader again: node ${leader}`);

@@ -359,8 +359,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.log.retrySpace();
     this.forming?.tick();
     this.router.tick();
-    const catalog = this.catalogGroup();
-    if (catalog !== undefined) this.leaderWatch.tick(this.nowMs, catalog.machine.describe().leader);
+    this.leaderWatch.tick(this.nowMs, this.catalogGroup()?.machine);
     if (this.groups.size > 0) this.keeper.tick();
     this.groups.eraseDropped();
     for (const group of this.groups.all()) group.reapSenders();
@@ -426,15 +425,16 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   diskRefused(reason: string, full: boolean): void {
-    if (reason === "") this.events.notice("the disk has room again: writes go on");
-    else if (!full) this.events.notice(reason);
+    if (!full) this.events.notice(reason || "the disk has room again: writes go on");
     this.groups.diskRefused(reason, full);
     this.wake();
   }
 
-  /** Whether replicas here may become leaders: false until their states have been verified. */
-  mayLead(allowed: boolean): void {
-    this.groups.mayLead(allowed);
+  /** False: what these states have lost shows in no single entry, so replicas here answer nobody, and lead nothing. */
+  stateVerified(verified: boolean): void {
+    this.groups.mayLead(verified);
+    this.router.stateVerified(verified);
+    this.wake();
   }
 
   // Status

@@ -3,15 +3,18 @@ import { isWrite } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import { findGrant } from "../kv/grants.js";
 import { Level } from "../kv/level.js";
+import { commandBytes } from "../kv/limits.js";
 import { errorResult, type Result } from "../kv/result.js";
 import { type CatalogKeeper, unknownKeyspace } from "./catalog-keeper.js";
 import type { Group } from "./group.js";
+import type { NodeOptions } from "./options.js";
 import type { NodeRequest } from "./session.js";
 
 /** What the router needs of the node. */
 export interface RouterHost {
   readonly keeper: CatalogKeeper;
   readonly nowMs: number;
+  readonly options: NodeOptions;
   isRunning(): boolean;
   catalogGroup(): Group | undefined;
   group(id: number): Group | undefined;
@@ -21,8 +24,12 @@ export interface RouterHost {
 export class Router {
   /** Requests of a keyspace whose group is not running here, or not known to be the newest of that name. */
   private readonly waiting = new Map<string, NodeRequest[]>();
+  private waitingCount = 0;
+  private waitingBytes = 0;
   /** To be answered in the next turn: nobody is answered from within `submit`. */
   private refused: { request: NodeRequest; result: Result }[] = [];
+
+  private verified = true;
 
   constructor(private readonly host: RouterHost) {}
 
@@ -42,6 +49,7 @@ export class Router {
 
   private groupFor(request: NodeRequest): Group | undefined {
     if (request.session.isCatalog) return this.host.catalogGroup();
+    if (!this.verified) return undefined;
     const { keeper } = this.host;
     // Any other read may see the past, and so a keyspace of the past.
     const needsFresh = isWrite(request.command.op) || request.level === Level.linearizable;
@@ -61,6 +69,13 @@ export class Router {
       this.refuse(request, errorResult(new KvError("unavailable", "this node has not joined its cluster yet")));
       return;
     }
+    const { maxPendingRequests, maxPendingBytes } = this.host.options.raft;
+    if (this.waitingCount >= maxPendingRequests || this.waitingBytes >= maxPendingBytes) {
+      this.refuse(request, errorResult(new KvError("overloaded")));
+      return;
+    }
+    this.waitingCount += 1;
+    this.waitingBytes += commandBytes(request.command);
     const waiting = this.waiting.get(keyspace);
     if (waiting !== undefined) {
       waiting.push(request);
@@ -85,9 +100,7 @@ export class Router {
         if (!asked.has(request)) later.push(request);
         else this.refuse(request, error === null ? this.absence(keyspace) : errorResult(error));
       }
-      if (later.length === 0) return;
-      this.waiting.set(keyspace, later);
-      this.askCatalog(keyspace);
+      for (const request of later) this.waitForGroup(request);
     });
   }
 
@@ -103,6 +116,12 @@ export class Router {
     for (const request of this.takeWaiting(keyspace)) this.route(request);
   }
 
+  stateVerified(verified: boolean): void {
+    this.verified = verified;
+    if (verified) this.catalogFresh();
+  }
+
+  /** What waits may go on: the catalog is known as it is. */
   catalogFresh(): void {
     const { keyspaces } = this.host.keeper.catalog;
     for (const keyspace of [...this.waiting.keys()]) {
@@ -114,13 +133,20 @@ export class Router {
   private takeWaiting(keyspace: string): NodeRequest[] {
     const requests = this.waiting.get(keyspace) ?? [];
     this.waiting.delete(keyspace);
+    for (const request of requests) this.waitsNoMore(request);
     return requests;
+  }
+
+  private waitsNoMore(request: NodeRequest): void {
+    this.waitingCount -= 1;
+    this.waitingBytes -= commandBytes(request.command);
   }
 
   tick(): void {
     for (const [keyspace, requests] of this.waiting) {
       const left = requests.filter((request) => {
         if (request.deadlineMs > this.host.nowMs) return true;
+        this.waitsNoMore(request);
         this.refuse(request, errorResult(new KvError("unavailable")));
         return false;
       });

@@ -18,7 +18,7 @@ import { LmdbStateStore } from "./state-store.js";
 import { StateFolderDamaged } from "./state-store-environment.js";
 import { type FolderVerdict, verifyStateInChild } from "./verify-state.js";
 
-/** A start waits so long for the check of the state; after that it goes on beside the node, which does not lead until then. */
+/** A start waits so long for the check of the state; after that it goes on beside the node, which answers nobody until then. */
 const VERIFY_WAIT_MS = 2_500;
 const VERIFY_RETRY_MS = 5_000;
 
@@ -128,10 +128,10 @@ export class Member {
     }
     clock.start(() => node.turn(), options.node.tickMs);
     if (check.goesOn !== null) {
-      node.mayLead(false);
+      node.stateVerified(false);
       void check.goesOn.then((damage) => {
         member.stateDamage = damage;
-        if (damage === "") node.mayLead(true);
+        if (damage === "") node.stateVerified(true);
         else options.onFatal(damage, true);
       });
     }
@@ -174,7 +174,7 @@ async function verify(stateFolder: string, logger: Logger): Promise<StateCheck> 
   });
   await Promise.race([damage, delay(VERIFY_WAIT_MS)]);
   if (settled === null) {
-    logger.info("the state is being checked; this node does not lead until that is done");
+    logger.info("the state is being checked; this node answers nobody until that is done");
     return { goesOn: damage };
   }
   if (settled !== "") setAside(stateFolder, settled, logger);

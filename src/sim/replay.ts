@@ -140,8 +140,8 @@ export class Replay {
       case EventKind.callDone:
         this.ports.complete(reader.u53(), this.readError(), reader);
         break;
-      case EventKind.mayLead:
-        node.mayLead(reader.u8() === 1);
+      case EventKind.stateVerified:
+        node.stateVerified(reader.u8() === 1);
         break;
       case EventKind.stop:
         node.stop(() => {});

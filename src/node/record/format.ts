@@ -45,7 +45,7 @@ export const EventKind = {
   /** call u53, error code latin1 ("" none), message latin1, value kind u8, value */
   callDone: 19,
   /** allowed u8 */
-  mayLead: 20,
+  stateVerified: 20,
   stop: 21,
   /** name latin1, level u8 */
   createKeyspace: 22,

@@ -19,7 +19,7 @@ export type NodeFacade = Pick<
   | "start"
   | "turn"
   | "stop"
-  | "mayLead"
+  | "stateVerified"
   | "openSession"
   | "afterTurn"
   | "status"
@@ -63,9 +63,9 @@ export class RecordedNode implements NodeFacade {
     });
   }
 
-  mayLead(allowed: boolean): void {
-    this.recorder.event(EventKind.mayLead).u8(allowed ? 1 : 0);
-    this.node.mayLead(allowed);
+  stateVerified(verified: boolean): void {
+    this.recorder.event(EventKind.stateVerified).u8(verified ? 1 : 0);
+    this.node.stateVerified(verified);
   }
 
   frameReceived(peer: NodeId, incarnation: Incarnation, frame: Uint8Array): void {
