@@ -54,6 +54,7 @@ describe("replies", () => {
       return [code, message, definite];
     };
     expect(parts("TRYAGAIN unavailable: nobody: there")).toEqual(["unavailable", "nobody: there", true]);
+    expect(parts("UNKNOWN the outcome: who knows")).toEqual(["unknown", "the outcome: who knows", false]);
     expect(parts("UNKNOWN session_expired: gone")).toEqual(["session_expired", "gone", false]);
     expect(parts("ERR value is not an integer")).toEqual(["ERR", "value is not an integer", true]);
     expect(parts("NOPROTO")).toEqual(["NOPROTO", "", true]);

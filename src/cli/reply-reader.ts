@@ -3,14 +3,14 @@
 /** An error that the server answered with, e.g. `TRYAGAIN unavailable: no majority could be reached in time`. */
 export class ReplyError extends Error {
   override readonly name = "ReplyError";
-  /** Gamut's name of the error; the wire's word where it is not one of Gamut's. */
+  /** Gamut's name of the error, which `UNKNOWN` alone stands for itself; the wire's word where it is not one of Gamut's. */
   readonly code: string;
   readonly definite: boolean;
 
   constructor(line: string) {
     const [, word, code, message] = /^(\S+) ?(?:([a-z_]+): )?(.*)$/s.exec(line) ?? ["", "ERR", undefined, line];
     super(message);
-    this.code = code ?? word;
+    this.code = code ?? (word === "UNKNOWN" ? "unknown" : word);
     this.definite = word !== "UNKNOWN";
   }
 }

@@ -67,6 +67,17 @@ export interface KeyspaceStatus {
   readonly lastPosition: number;
   readonly commitPosition: number;
   readonly appliedPosition: number;
+  /** Of the last durable checkpoint of this replica's state; 0 before the first. */
+  readonly checkpointPosition: number;
+  /** Records of this replica's state; null when this node cannot tell. */
+  readonly keys: number | null;
   readonly recovering: boolean;
   readonly replicas: readonly number[];
+  /** What the replicas hold durably as far as this one knows: a leader of all, another of itself. */
+  readonly progress: readonly ReplicaStatus[];
+}
+
+export interface ReplicaStatus {
+  readonly node: number;
+  readonly durablePosition: number;
 }

@@ -1,9 +1,13 @@
 import { CATALOG_GROUP, type Catalog, type KeyspaceEntry } from "../cluster/catalog.js";
+import { CodecError } from "../core/bytes.js";
 import type { BackendStatus, KeyspaceStatus } from "../kv/backend.js";
 import { LEVEL_NAMES } from "../kv/level.js";
+import { Meta } from "../kv/meta.js";
+import type { Group } from "./group.js";
 import type { HostedGroups } from "./hosted-groups.js";
 import type { NodeOptions } from "./options.js";
 import type { Peers } from "./peers.js";
+import { StateDamaged } from "./state/state-damaged.js";
 
 /** What a node tells of itself. */
 export function nodeStatus(options: NodeOptions, catalog: Catalog, peers: Peers, groups: HostedGroups): BackendStatus {
@@ -22,7 +26,8 @@ export function nodeStatus(options: NodeOptions, catalog: Catalog, peers: Peers,
 }
 
 function keyspaceStatus(keyspace: KeyspaceEntry, groups: HostedGroups): KeyspaceStatus {
-  const described = groups.get(keyspace.group)?.machine.describe();
+  const group = groups.get(keyspace.group);
+  const described = group?.machine.describe();
   const catalog = groups.get(CATALOG_GROUP)?.machine.describe();
   return {
     name: keyspace.name,
@@ -35,8 +40,21 @@ function keyspaceStatus(keyspace: KeyspaceEntry, groups: HostedGroups): Keyspace
     lastPosition: described?.lastPosition ?? 0,
     commitPosition: described?.commitPosition ?? 0,
     appliedPosition: described?.appliedPosition ?? 0,
+    checkpointPosition: group?.checkpointPosition ?? 0,
+    keys: group === undefined ? null : keysOf(group),
     // Also while its replica of the catalog recovers: no other node may lose its memory until that counts again.
     recovering: (described?.recovering ?? false) || (catalog?.recovering ?? true),
     replicas: [...keyspace.voters, ...keyspace.learners],
+    progress: (group?.machine.progress() ?? []).map(({ node, durablePosition }) => ({ node, durablePosition })),
   };
+}
+
+/** One look-up. Damage is for those to judge who work with the state; here it means that nothing can be told. */
+function keysOf(group: Group): number | null {
+  try {
+    return new Meta(group.state).recordCount;
+  } catch (error) {
+    if (!(error instanceof StateDamaged || error instanceof CodecError)) throw error;
+    return null;
+  }
 }

@@ -2,6 +2,7 @@
 import type { Incarnation, NodeId } from "../core/machine.js";
 import type { Connection } from "./net-connection.js";
 import type { NetLimits, PeerAddress, PeerStatus } from "./net-options.js";
+import { Rivals } from "./net-rivals.js";
 
 export class Peer {
   readonly node: NodeId;
@@ -14,6 +15,7 @@ export class Peer {
   /** The peer's boot that was seen last, and the highest of that boot's dials that was accepted. */
   boot = -1;
   seen = 0;
+  readonly rivals = new Rivals();
   incarnation: Incarnation = 0;
   connects = 0;
   /** Why there is no connection; "" when there is one, or none was tried. */

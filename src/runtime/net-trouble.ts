@@ -21,6 +21,11 @@ export class TroubleLog {
     this.logger.warn("no connection to peer, dialing on", { peer: peer.node, address: connection.address, problem });
   }
 
+  /** Both are alive; only the operator knows which one should be. */
+  ofRivals(peer: Peer, current: Connection, added: Connection): void {
+    this.logger.warn(`two processes claim to be node ${peer.node}: ${current.address}, ${added.address}; stop one`);
+  }
+
   /** Somebody who connected to the peer port: a port scanner, or a node that does not belong here. */
   ofStranger(address: string, problem: string): void {
     const told = `${address.replace(/:\d+$/, "")} ${problem}`;

@@ -290,6 +290,7 @@ export class TcpNet implements Net, ConnectionOwner {
       this.giveUpDuplicate(connection, hello);
       return;
     }
+    if (current !== null && peer.boot !== hello.boot && !this.mayReplace(peer, current, connection, hello)) return;
     if (peer.boot !== hello.boot) {
       peer.boot = hello.boot;
       peer.seen = 0;
@@ -302,6 +303,17 @@ export class TcpNet implements Net, ConnectionOwner {
     if (peer.dialing === connection) peer.dialing = null;
     connection.accept(hello);
     this.establish(peer, connection, current, hello);
+  }
+
+  /** Whether another life of the peer may take the place of one that is alive: a restart, always. */
+  private mayReplace(peer: Peer, current: Connection, connection: Connection, hello: Hello): boolean {
+    const { accepted, told } = peer.rivals.judge(peer.boot, hello.boot, performance.now());
+    if (told) this.troubles.ofRivals(peer, current, connection);
+    if (!accepted) {
+      const reason = `another process is connected as node ${peer.node}; stop one`;
+      connection.refuse(new Refusal(RefusalCode.wrongNode, reason), AS_PLANNED);
+    }
+    return accepted;
   }
 
   private giveUpDuplicate(connection: Connection, hello: Hello): void {

@@ -6,6 +6,7 @@ import type { Backend } from "../kv/backend.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
 import { type NodeFacts, RespService } from "./resp-service.js";
 import { sniffWire, Wire } from "./sniff.js";
+import { ServerStats } from "./stats.js";
 
 const SWEEP_MS = 1000;
 /** When the node stops: time for what is under way. */
@@ -43,6 +44,7 @@ export class ClientListener {
   private readonly limits: ServerLimits;
   private readonly sockets = new Set<Socket>();
   private readonly newcomers = new Set<Newcomer>();
+  private readonly stats = new ServerStats();
   private sweeper: NodeJS.Timeout | null = null;
   private resp: RespService | null = null;
 
@@ -60,7 +62,8 @@ export class ClientListener {
     listener.server.listen(options.port, options.host);
     await once(listener.server, "listening");
     const { host, backend, durability = "disk" } = options;
-    listener.resp = new RespService(backend, listener.limits, { durability, host, port: listener.port });
+    const facts = { durability, host, port: listener.port };
+    listener.resp = new RespService(backend, listener.limits, facts, listener.stats);
     listener.sweeper = setInterval(() => listener.sweep(), SWEEP_MS);
     listener.sweeper.unref();
     return listener;
@@ -85,6 +88,8 @@ export class ClientListener {
       for (const socket of this.sockets) socket.destroy();
     }, CLOSE_MS);
     await closed;
+    // The server may be done before its sockets have told their sessions.
+    await Promise.all([...this.sockets].map((socket) => once(socket, "close")));
     clearTimeout(cut);
   }
 
@@ -92,9 +97,11 @@ export class ClientListener {
     // "close" follows and does what there is to do.
     socket.on("error", () => {});
     if (this.sockets.size >= this.limits.connectionsMax) {
+      this.stats.rejected += 1;
       socket.end("-ERR max number of clients reached\r\n", () => socket.destroySoon());
       return;
     }
+    this.stats.connections += 1;
     this.sockets.add(socket);
     const newcomer: Newcomer = { socket, received: EMPTY_BYTES, sinceMs: 0 };
     this.newcomers.add(newcomer);
@@ -145,6 +152,7 @@ export class ClientListener {
       this.newcomers.delete(newcomer);
       dismiss(newcomer.socket, `ERROR the first line did not arrive within ${this.limits.firstLineMsMax} ms\r\n`);
     }
+    this.stats.sample(nowMs);
     this.resp?.sweep(nowMs);
   }
 }

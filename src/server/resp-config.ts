@@ -1,4 +1,4 @@
-/** CONFIG GET: what clients and benchmarks ask a Redis about, answered as it is here. */
+/** CONFIG GET: what clients and benchmarks ask a Redis about, answered as it is here. CONFIG RESETSTAT: counts anew. */
 import { type Arguments, type RespWriter, writeSubcommands } from "../codec/resp/index.js";
 import { Glob } from "../kv/glob.js";
 import { COMMAND_LIMITS } from "../kv/limits.js";
@@ -7,7 +7,10 @@ import type { RespConnection } from "./resp-connection.js";
 export function answerConfig(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   if (request.is(1, "GET")) writeMatching(connection, request, writer);
   else if (request.is(1, "HELP")) writeSubcommands("config", writer);
-  else {
+  else if (request.is(1, "RESETSTAT")) {
+    connection.service.stats.reset();
+    writer.ok();
+  } else {
     writer.error(`ERR CONFIG ${request.text(1).toUpperCase()} is not supported: a node is configured when it starts`);
   }
 }

@@ -77,7 +77,7 @@ export class RespConnection implements ReplySink, CommandContext {
     readonly service: RespService,
     readonly session: Session,
   ) {
-    this.output = new RespOutput(socket, service.writers);
+    this.output = new RespOutput(socket, service.writers, service.stats);
   }
 
   get version(): RespVersion {
@@ -88,6 +88,11 @@ export class RespConnection implements ReplySink, CommandContext {
   set version(version: RespVersion) {
     this.output.version = version;
     this.output.current().version = version;
+  }
+
+  /** Whether it waits for a WAIT. */
+  get isBlocked(): boolean {
+    return this.draining && this.pipeline.length > 0 && this.lastCommand === "wait";
   }
 
   start(received: Uint8Array): void {
@@ -101,6 +106,7 @@ export class RespConnection implements ReplySink, CommandContext {
   private received(chunk: Uint8Array): void {
     if (this.ending || this.closed) return;
     this.activeMs = Date.now();
+    this.service.stats.inputBytes += chunk.length;
     this.parser.feed(chunk);
     this.advance();
   }
@@ -193,6 +199,8 @@ export class RespConnection implements ReplySink, CommandContext {
       this.queue(this.transaction, spec, local, request);
     } else if (local !== null) this.executeLocal(local, request);
     else this.executeStored(spec, request);
+    // Once each: what is held comes here again.
+    if (!this.held) this.service.stats.commands += 1;
   }
 
   private executeStored(spec: CommandSpec, request: Arguments): void {
@@ -226,7 +234,7 @@ export class RespConnection implements ReplySink, CommandContext {
     transaction.bytes += request.byteLength();
     if (transaction.queue.length >= transactionCommandsMax || transaction.bytes > transactionBytesMax) {
       this.refuse(
-        `ERR batch_too_large: a transaction may hold ${transactionCommandsMax} commands of ${transactionBytesMax} bytes`,
+        `ERR batch_too_large: a transaction may hold ${transactionCommandsMax} commands and ${transactionBytesMax} bytes`,
       );
       return;
     }

@@ -1,8 +1,9 @@
-/** INFO [section …]: the node's state as Redis' lines of `name:value`. */
+/** INFO [section …]: the node's state as Redis' lines of `name:value`. A value that is not known has no line. */
 import { arch, platform, release } from "node:os";
 import type { Arguments, RespWriter } from "../codec/resp/index.js";
 import type { BackendStatus, KeyspaceStatus } from "../kv/backend.js";
 import type { RespConnection } from "./resp-connection.js";
+import { keyspaceOf, replicationLines } from "./resp-replication.js";
 
 /** The version of Redis whose answers this wire is held against. */
 const REDIS_VERSION = "7.0.15";
@@ -12,6 +13,9 @@ type Section = (connection: RespConnection, status: BackendStatus) => string[];
 const SECTIONS: Readonly<Record<string, Section>> = {
   server: serverLines,
   clients: clientsLines,
+  memory: memoryLines,
+  persistence: persistenceLines,
+  stats: statsLines,
   replication: replicationLines,
   keyspace: keyspaceLines,
 };
@@ -45,40 +49,78 @@ function serverLines(connection: RespConnection, status: BackendStatus): string[
     `tcp_port:${facts.port}`,
     `uptime_in_seconds:${uptimeSeconds}`,
     `uptime_in_days:${Math.floor(uptimeSeconds / 86_400)}`,
-    "loading:0",
   ];
 }
 
 function clientsLines(connection: RespConnection): string[] {
   const { connections, limits } = connection.service;
-  return [`connected_clients:${connections.size}`, `maxclients:${limits.connectionsMax}`];
+  let blocked = 0;
+  for (const other of connections.values()) if (other.isBlocked) blocked += 1;
+  return [`connected_clients:${connections.size}`, `maxclients:${limits.connectionsMax}`, `blocked_clients:${blocked}`];
 }
 
-/** As seen from the connection's keyspace. */
-function replicationLines(connection: RespConnection, status: BackendStatus): string[] {
-  const keyspace = status.keyspaces.find(({ name }) => name === connection.session.keyspace);
-  if (keyspace === undefined) return ["role:slave", "master_link_status:down"];
-  const leader = status.members.find(({ node }) => node === keyspace.leader);
-  const address = leader === undefined ? "" : leader.clientAddress;
-  const lines = [`gamut_leader:${keyspace.leader}`, `gamut_leader_address:${address}`];
-  if (keyspace.leader === status.node) {
-    const others = status.members.filter(({ node }) => node !== status.node && keyspace.replicas.includes(node));
-    lines.unshift("role:master", `connected_slaves:${others.filter(({ connected }) => connected).length}`);
-  } else {
-    const colon = address.lastIndexOf(":");
-    lines.unshift(
-      "role:slave",
-      `master_host:${address.slice(0, Math.max(0, colon))}`,
-      `master_port:${address.slice(colon + 1)}`,
-      `master_link_status:${leader?.connected ? "up" : "down"}`,
+/** All of the process: the store is not told apart from what is around it. */
+function memoryLines(): string[] {
+  const residentBytes = process.memoryUsage.rss();
+  const peakBytes = Math.max(residentBytes, process.resourceUsage().maxRSS * 1024);
+  return [
+    `used_memory:${residentBytes}`,
+    `used_memory_human:${humanBytes(residentBytes)}`,
+    `used_memory_rss:${residentBytes}`,
+    `used_memory_rss_human:${humanBytes(residentBytes)}`,
+    `used_memory_peak:${peakBytes}`,
+    `used_memory_peak_human:${humanBytes(peakBytes)}`,
+    "maxmemory:0",
+    "maxmemory_human:0B",
+    "maxmemory_policy:noeviction",
+  ];
+}
+
+/** As Redis writes sizes: binary units, two decimals. */
+export function humanBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes}B`;
+  let value = bytes / 1024;
+  for (const unit of ["K", "M", "G"]) {
+    if (value < 1024) return `${value.toFixed(2)}${unit}`;
+    value /= 1024;
+  }
+  return `${value.toFixed(2)}T`;
+}
+
+/** The log is what Redis calls its append-only file; it is never rewritten, and there are no snapshots on a timer. */
+function persistenceLines(connection: RespConnection, status: BackendStatus): string[] {
+  const logs = connection.service.facts.durability !== "memory";
+  const lines = ["loading:0", "rdb_bgsave_in_progress:0", `aof_enabled:${logs ? 1 : 0}`, "aof_rewrite_in_progress:0"];
+  const keyspace = keyspaceOf(connection, status);
+  if (keyspace !== undefined) {
+    lines.push(
+      `gamut_checkpoint_position:${keyspace.checkpointPosition}`,
+      `gamut_applied_position:${keyspace.appliedPosition}`,
     );
   }
-  lines.push(`master_repl_offset:${keyspace.appliedPosition}`);
   return lines;
 }
 
-function keyspaceLines(_connection: RespConnection, status: BackendStatus): string[] {
-  return status.keyspaces.map(keyspaceLine);
+function statsLines(connection: RespConnection): string[] {
+  const { stats } = connection.service;
+  return [
+    `total_connections_received:${stats.connections}`,
+    `total_commands_processed:${stats.commands}`,
+    `instantaneous_ops_per_sec:${Math.round(stats.commandRate)}`,
+    `total_net_input_bytes:${stats.inputBytes}`,
+    `total_net_output_bytes:${stats.outputBytes}`,
+    `instantaneous_input_kbps:${(stats.inputByteRate / 1024).toFixed(2)}`,
+    `instantaneous_output_kbps:${(stats.outputByteRate / 1024).toFixed(2)}`,
+    `rejected_connections:${stats.rejected}`,
+  ];
+}
+
+/** `db0` is the connection's keyspace, and has no line while it is empty, as in Redis. */
+function keyspaceLines(connection: RespConnection, status: BackendStatus): string[] {
+  const keys = keyspaceOf(connection, status)?.keys ?? 0;
+  // How many of them expire is not counted. An average of 0 is Redis' word for one that it has not taken.
+  const own = keys === 0 ? [] : [`db0:keys=${keys},avg_ttl=0`];
+  return [...own, ...status.keyspaces.map(keyspaceLine)];
 }
 
 function keyspaceLine(keyspace: KeyspaceStatus, index: number): string {

@@ -8,6 +8,7 @@ import { answerGamut } from "./resp-gamut.js";
 import { answerAuth, answerHello, answerQuit, answerReset, answerSelect } from "./resp-hello.js";
 import { answerInfo } from "./resp-info.js";
 import { answerDiscard, answerExec, answerMulti, answerUnwatch, answerWatch, execWaits } from "./resp-multi.js";
+import { answerRole } from "./resp-replication.js";
 import { answerWait } from "./resp-wait.js";
 
 export interface LocalCommand {
@@ -43,6 +44,7 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
   reset: afterAll(answerReset, "immediate"),
   client: afterAll(answerClient),
   info: afterAll(answerInfo),
+  role: afterAll(answerRole),
   config: atOnce(answerConfig),
   gamut: afterAll(answerGamut, "refused"),
   wait: afterAll(answerWait, "refused"),

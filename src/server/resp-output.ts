@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { type RespVersion, RespWriter } from "../codec/resp/index.js";
+import type { ServerStats } from "./stats.js";
 
 const WRITERS_KEPT = 64;
 const WRITER_BYTES_KEPT = 262_144;
@@ -32,6 +33,7 @@ export class RespOutput {
   constructor(
     private readonly socket: Socket,
     private readonly writers: WriterPool,
+    private readonly stats: ServerStats,
   ) {}
 
   /** Collected, or given to the socket but not yet taken by the kernel. */
@@ -57,7 +59,10 @@ export class RespOutput {
     const { writer } = this;
     if (writer === null) return;
     this.writer = null;
-    if (writer.length > 0) this.socket.write(writer.written());
+    if (writer.length > 0) {
+      this.stats.outputBytes += writer.length;
+      this.socket.write(writer.written());
+    }
     if (this.socket.writableLength === 0) this.writers.give(writer);
   }
 

@@ -5,6 +5,7 @@ import type { ServerLimits } from "./limits.js";
 import { RespConnection } from "./resp-connection.js";
 import { WriterPool } from "./resp-output.js";
 import { ScanCursors } from "./scan-cursors.js";
+import type { ServerStats } from "./stats.js";
 
 /** What the node says about itself beyond the backend's status. */
 export interface NodeFacts {
@@ -30,6 +31,7 @@ export class RespService {
     readonly backend: Backend,
     readonly limits: ServerLimits,
     readonly facts: NodeFacts,
+    readonly stats: ServerStats,
   ) {
     this.cursors = new ScanCursors(limits.scanCursorsMax, () => randomInt(1, CURSOR_BELOW));
     backend.afterTurn(() => this.turnEnded());

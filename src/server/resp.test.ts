@@ -431,7 +431,7 @@ describe("transactions", () => {
     backend.failures.set(Op.set, new KvError("overloaded"));
     backend.failures.set(Op.get, new KvError("level_unsupported"));
     const replies = await raw.ask(["MULTI"], ["INCR", "n"], ["EXEC"], ["SET", "a", "b"], ["GET", "a"]);
-    expect(replies[2]).toMatch(/^-UNKNOWN unknown: /);
+    expect(replies[2]).toMatch(/^-UNKNOWN the outcome is not known: /);
     expect(replies[3]).toMatch(/^-TRYAGAIN overloaded: /);
     expect(replies[4]).toMatch(/^-ERR level_unsupported: /);
   });
@@ -555,7 +555,6 @@ describe("keyspaces, levels", () => {
     expect(info).toContain("role:slave\r\nmaster_host:127.0.0.1\r\nmaster_port:6001\r\nmaster_link_status:up\r\n");
     expect(info).toContain("gamut_leader_address:127.0.0.1:6001\r\n");
     expect((await raw.ask(["INFO", "nosuch"]))[0]).toBe("$0\r\n\r\n");
-    expect((await raw.ask(["INFO"]))[0]).toMatch(/# Server[\s\S]*# Clients[\s\S]*# Replication[\s\S]*# Keyspace/);
   });
 });
 

@@ -51,13 +51,14 @@ function writeStatuses(words: readonly string[], writer: RespWriter): void {
   for (const word of words) writer.simple(word);
 }
 
-/** ACL categories follow from flags and group by Redis' own rules (setImplicitACLCategories). */
+/** ACL categories follow from flags and group by Redis' own rules (setImplicitACLCategories), but for ROLE's. */
 function categories(spec: CommandSpec): string[] {
   const names: string[] = [];
   if (spec.group === "string") names.push("@string");
   else if (spec.group === "transactions") names.push("@transaction");
   else if (spec.group === "connection" || spec.name === "wait" || spec.name === "command") names.push("@connection");
   else if (spec.flags.includes("write") || spec.flags.includes("readonly")) names.push("@keyspace");
+  if (spec.name === "role") names.push("@admin");
   if (spec.flags.includes("write")) names.push("@write");
   if (spec.flags.includes("readonly")) names.push("@read");
   if (spec.flags.includes("fast")) names.push("@fast");

@@ -38,6 +38,7 @@ dbsize       1 server       readonly,fast                               0,0,0  1
 flushdb     -1 server       write                                       0,0,0  1.0.0  Remove all keys of the keyspace
 flushall    -1 server       write                                       0,0,0  1.0.0  Remove all keys where there is one keyspace
 command     -1 server       loading,stale                               0,0,0  2.8.13 Tell what commands there are
+role         1 server       noscript,loading,stale,fast                 0,0,0  2.8.12 Tell whether the node leads the keyspace, and who does
 info        -1 server       loading,stale                               0,0,0  1.0.0  Tell about the node
 config      -2 server       -                                           0,0,0  2.0.0  Read the configuration
 time         1 server       loading,stale,fast                          0,0,0  2.6.0  Tell the wall clock of the node

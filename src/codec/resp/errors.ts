@@ -45,7 +45,8 @@ const DIALECT: Readonly<Record<ErrorCode, Dialect>> = {
 export function errorText(error: KvError): string {
   switch (DIALECT[error.code]) {
     case "unknown":
-      return `UNKNOWN ${error.code}: ${error.message}`;
+      // The word is the code already.
+      return error.code === "unknown" ? `UNKNOWN ${error.message}` : `UNKNOWN ${error.code}: ${error.message}`;
     case "tryAgain":
       return `TRYAGAIN ${error.code}: ${error.message}`;
     case "redis":

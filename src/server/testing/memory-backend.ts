@@ -4,6 +4,7 @@ import { SectionWriter, writeBatch } from "../../kv/batch.js";
 import { type Command, isWrite, Op } from "../../kv/command.js";
 import { KvError } from "../../kv/errors.js";
 import { LEVEL_NAMES, Level } from "../../kv/level.js";
+import { Meta } from "../../kv/meta.js";
 import type { Receipt } from "../../kv/receipt.js";
 import { type ReplySink, Request } from "../../kv/request.js";
 import { errorResult, integerResult, type Result } from "../../kv/result.js";
@@ -15,7 +16,8 @@ const OTHERS = 2;
 
 /** One keyspace: a store and the batches that lead to its state. */
 class Keyspace {
-  readonly store = new Store(new MapState());
+  readonly state = new MapState();
+  readonly store = new Store(this.state);
   private readonly writer = new SectionWriter();
   private sequence = 0;
 
@@ -66,6 +68,8 @@ export class MemoryBackend implements Backend {
   order: ((a: Request, b: Request) => number) | null = null;
   /** Answer at once, inside `submit`. */
   synchronous = false;
+  /** This node is 2. */
+  leader = 1;
   private queue: Queued[] = [];
   private administration: (() => void)[] = [];
   private answers: Answer[] = [];
@@ -114,7 +118,7 @@ export class MemoryBackend implements Backend {
       clusterId: "0123456789abcdef",
       version: "0.1.0",
       members: [1, 2, 3].map((node) => ({ ...member, node, clientAddress: `127.0.0.1:600${node}` })),
-      keyspaces: names.map((name) => keyspaceStatus(name, this.keyspaces.get(name)!.defaultLevel)),
+      keyspaces: names.map((name) => keyspaceStatus(name, this.keyspaces.get(name)!, this.leader)),
     };
   }
 
@@ -229,20 +233,23 @@ function receiptOf(request: Request, result: Result): Receipt {
   };
 }
 
-function keyspaceStatus(name: string, defaultLevel: Level): KeyspaceStatus {
+function keyspaceStatus(name: string, { defaultLevel, state }: Keyspace, leader: number): KeyspaceStatus {
   return {
     name,
     protocol: "memory",
     defaultLevel: LEVEL_NAMES[defaultLevel],
     group: 1,
-    role: "follower",
-    leader: 1,
+    role: leader === 2 ? "leader" : "follower",
+    leader,
     epoch: 1,
     lastPosition: 9,
     commitPosition: 9,
     appliedPosition: 9,
+    checkpointPosition: 5,
+    keys: new Meta(state).recordCount,
     recovering: false,
     replicas: [1, 2, 3],
+    progress: [1, 2, 3].map((node) => ({ node, durablePosition: 6 + node })),
   };
 }
 
