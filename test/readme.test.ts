@@ -30,6 +30,16 @@ const readme = readFileSync(join(ROOT, "README.md"), "utf8");
 const blocks = [...readme.matchAll(/^```console\n(.*?)^```/gms)].map((match) => match[1]);
 const scripts = (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: Record<string, string> })
   .scripts;
+/** What differs from start to start: ports, processes, who was first, who leads, the cluster's name. */
+function withoutChance(output: string, base: number): string {
+  const lines = output
+    .replace(/:(\d+)|-p (\d+)/g, (_, a, b) => `port ${(Number(a ?? b) - base) % 1000}`)
+    .replace(/│ \d+ +│ (?:leader {2}|follower)/g, "│ process │ role")
+    .replace(/^node \d is up \(/gm, "node is up (")
+    .replace(/^ready {4}cluster [0-9a-f]{12}$/m, "ready    cluster name");
+  return lines.replace(/ +/g, " ").replace(/─+/g, "─").trim();
+}
+
 const hasRedisCli = spawnSync("redis-cli", ["--version"]).status === 0;
 
 describe("README", () => {
@@ -39,11 +49,11 @@ describe("README", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "gamut-readme-"));
-    // What `npx gamut` or an installed package would put on the path.
+    // What an installed package would put on the path. The cluster is started without it, as in a clone.
     writeFileSync(join(folder, "gamut"), `#!/bin/sh\nexec "${process.execPath}" "${ROOT}/bin/gamut.js" "$@"\n`);
     chmodSync(join(folder, "gamut"), 0o755);
     base = await freePortBase(3);
-    up = await UpProcess.start(["--data", join(folder, "data"), "--port-base", String(base)]);
+    up = await UpProcess.start(["--port-base", String(base)], folder);
   });
 
   afterAll(async () => {
@@ -55,6 +65,11 @@ describe("README", () => {
     const commands = [...readme.matchAll(/^```sh\nnpm ci && npm (\w+)\n```/gm)].map((match) => match[1]);
     expect(commands).toEqual(["start", "test"]);
     for (const command of commands) expect(scripts[command]).toBeTruthy();
+  });
+
+  test("shows what `npm start` prints", () => {
+    const shown = /^```text\n(Starting 3 nodes.*?)^```/ms.exec(readme)?.[1] ?? "";
+    expect(withoutChance(up.output, base)).toBe(withoutChance(shown, README_PORT));
   });
 
   test("has blocks to run", () => expect(blocks.length).toBeGreaterThanOrEqual(3));

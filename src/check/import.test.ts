@@ -31,7 +31,7 @@ test("etcd logs: nil is absence, a failed cas is a mismatch, a crashed process i
     "1 :info :write :timed-out",
   );
   expect(operations.map((o) => [showCall(o), o.status])).toEqual([
-    ["read → null", "ok"],
+    ["read → absent", "ok"],
     ["write 3", "info"],
     ["cas 3→4 ✗", "ok"],
   ]);
@@ -59,7 +59,7 @@ test("kv logs: the empty string is absence", () => {
       kv("get", "invoke", "nil") +
       kv("get", "ok", '""'),
   );
-  expect(operations.map(showCall)).toEqual(["read → null", 'append "a"', "write null", "read → null"]);
+  expect(operations.map(showCall)).toEqual(["read → absent", 'append "a"', "write absent", "read → absent"]);
   expect(checkLinearizable(operations).kind).toBe("valid");
   expect(errorOf(() => importPorcupineKv(kv("pop", "invoke", "nil")))).toBe("line 1: :f must be :get, :put or :append");
   expect(errorOf(() => importPorcupineKv("7"))).toContain("line 1: an operation is a map");
@@ -77,7 +77,7 @@ test("Knossos: nil reads say nothing or absence, as the import is told", () => {
   expect(unconstrained.map(showCall)).toEqual(["write 0", "cas 0→2"]);
   expect(checkLinearizable(unconstrained).kind).toBe("valid");
   const absent = importKnossos(text, { nilRead: "absent", initial: 0 });
-  expect(absent.map(showCall)).toEqual(["write 0", "read → null", "cas 0→2"]);
+  expect(absent.map(showCall)).toEqual(["write 0", "read → absent", "cas 0→2"]);
   expect(checkLinearizable(absent).kind).toBe("invalid");
   expect(importKnossos("{:process 0 :type :invoke :f :write :value 1}", { nilRead: "absent" })).toHaveLength(1);
 });

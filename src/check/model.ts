@@ -96,7 +96,8 @@ export class AnyStartModel implements Model<KeyState> {
   readonly initial: KeyState = ANYTHING;
   readonly #key: KeyModel;
 
-  constructor(operations: readonly Operation[]) {
+  /** Without operations nothing is folded. */
+  constructor(operations?: readonly Operation[]) {
     this.#key = new KeyModel(operations);
   }
 

@@ -46,9 +46,21 @@ export interface Operation {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** A value as it stands in a history file. */
+/** Longer texts are shown by their beginning and end. */
+const SHOWN_CHARS_MAX = 64;
+const SHOWN_END_CHARS = 16;
+
+/** A value as a person would say it: JSON, long ones shortened; `absent` for no value. */
 export function showValue(value: Value | undefined): string {
-  return value === undefined ? "?" : JSON.stringify(value);
+  if (value === undefined) return "?";
+  return value === null ? "absent" : JSON.stringify(typeof value === "string" ? shortened(value) : value);
+}
+
+/** What only fills a value up to its size says nothing: of one char many times, three are shown. */
+function shortened(text: string): string {
+  const unpadded = text.replace(/(.)\1{11,}/gsu, "$1$1$1…");
+  if (unpadded.length <= SHOWN_CHARS_MAX) return unpadded;
+  return `${unpadded.slice(0, SHOWN_CHARS_MAX - SHOWN_END_CHARS)}…${unpadded.slice(-SHOWN_END_CHARS)}`;
 }
 
 /** The call as a person would say it, such as `read → 2`, `cas 1→2`, `append "a"`. */

@@ -91,8 +91,15 @@ class WitnessFinder {
     return {
       operations: strict.map((operation) => originals.get(operation.index)!),
       since: this.#since,
-      sentence: explain(shrunk, this.#search(shrunk), this.#since),
+      sentence: explain(shrunk, this.#searchInFull(shrunk), this.#since),
     };
+  }
+
+  /** With all contents told apart, so that those that nobody read can be named; that costs more, so it may come to no end. */
+  #searchInFull(shrunk: readonly Operation[]): SearchResult<KeyState> {
+    const model = this.#since === undefined ? new KeyModel() : new AnyStartModel();
+    const result = search<KeyState>(shrunk, model, ATTEMPT_BUDGET);
+    return result.kind === "invalid" ? result : this.#search(shrunk);
   }
 
   /**
@@ -179,7 +186,7 @@ function explain(operations: readonly Operation[], failed: SearchResult<KeyState
   const stuck = operations[failed.stuckAt]!;
   const states = failed.stuckStates.map(showState);
   const nameable = states.length <= MAX_STATES_NAMED && states.every((state) => state.length <= MAX_STATE_LENGTH);
-  const finding = nameable ? `the key could only hold ${states.join(" or ")}` : "nothing explains it";
+  const finding = nameable ? `the key could only ${listStates(failed.stuckStates)}` : "nothing explains it";
   const others = operations.some(isRelaxed);
   const freedom = [
     ...(since === undefined ? [] : [`whatever it held at ${since}`]),
@@ -187,6 +194,14 @@ function explain(operations: readonly Operation[], failed: SearchResult<KeyState
   ];
   const scope = freedom.length === 0 ? "" : `, ${freedom.join(" and ")}`;
   return `process ${stuck.process}'s ${showCall(stuck)} is impossible: in every order of the operations shown ${finding}${scope}`;
+}
+
+/** `hold 1 or 2, or be absent` */
+function listStates(states: readonly KeyState[]): string {
+  const held = states.filter((state) => state !== null).map(showState);
+  const ways = held.length === 0 ? [] : [`hold ${held.join(" or ")}`];
+  if (held.length < states.length) ways.push("be absent");
+  return ways.join(", or ");
 }
 
 function showState(state: KeyState): string {

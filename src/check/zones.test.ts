@@ -107,8 +107,8 @@ test("two forward zones overlap, with four operations", () => {
 
 test("the beginning is a write of absence", () => {
   const { witness, sentence } = shown(history(["0 write 1", 0, 1], ["1 read null", 2, 3]));
-  expect(witness.sort()).toEqual(["read → null", "write 1"]);
-  expect(sentence).toContain("the key is absent at the beginning, which puts null before 1");
+  expect(witness.sort()).toEqual(["read → absent", "write 1"]);
+  expect(sentence).toContain("the key is absent at the beginning, which puts the absent key before 1");
 });
 
 test("contradictions that need no zones", () => {

@@ -169,14 +169,16 @@ function precedence(operations: readonly Operation[], before: number, after: num
 
 /** The value or values by which a block is known in a sentence. */
 function nameOf(operations: readonly Operation[], a: number, b: number): string {
-  const names = new Set([a, b].map((i) => (i === BEGINNING ? "null" : valueNameOf(operations[i]!))));
+  const names = new Set([a, b].map((i) => (i === BEGINNING ? ABSENT : valueNameOf(operations[i]!))));
   return [...names].join(" with ");
 }
 
-function valueNameOf(operation: Operation): string {
-  return operation.f === "delete"
-    ? "the delete"
-    : showValue(operation.f === "read" ? operation.output : operation.value);
+const ABSENT = "the absent key";
+
+function valueNameOf({ f, output, value }: Operation): string {
+  if (f === "delete") return "the delete";
+  const named = f === "read" ? output : value;
+  return named === null ? ABSENT : showValue(named);
 }
 
 function who(operation: Operation): string {

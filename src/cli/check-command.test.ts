@@ -50,6 +50,15 @@ it("what cannot be read is 2, and says where", async () => {
   const json = await runCli(["check", "-", "--json"], { input: "nonsense" });
   expect([json.code, JSON.parse(json.out)]).toEqual([2, { verdict: "unreadable", problem: expect.any(String) }]);
   expect((await runCli(["check", history("stale-read"), "--model", "perfect"])).code).toBe(2);
+  const folder = await runCli(["check", fileURLToPath(new URL(".", import.meta.url))]);
+  expect([folder.code, folder.err]).toEqual([2, expect.stringContaining("is a folder: name the file in it")]);
+});
+
+it("nothing recorded is not a sound history", async () => {
+  for (const input of ["", "\n"]) {
+    const { code, out, err } = await runCli(["check", "-"], { input });
+    expect([code, out, err]).toEqual([2, "", expect.stringContaining("there is no operation in it")]);
+  }
 });
 
 it("a spent budget is 2", async () => {

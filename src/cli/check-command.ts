@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Operation, Value, Verdict } from "../check/index.js";
 import { withExamples } from "./data-commands.js";
-import { readStdin, writeLine } from "./output.js";
-import { wholeNumber } from "./session-flags.js";
+import { readStdin, unreadable, writeLine } from "./output.js";
+import { atLeastOne } from "./session-flags.js";
 
 const FORMATS = ["jsonl", "porcupine-etcd", "porcupine-kv", "knossos"] as const;
 const EXIT_OF = { valid: 0, invalid: 1, unknown: 2 } as const;
@@ -38,16 +38,16 @@ export function checkCommand(): Command {
         .default("unconstrained"),
     )
     .option("--initial <json>", "knossos: what the register holds at first (default: absent)", scalar)
-    .option("--max-steps <n>", "steps of search before the answer is unknown", wholeNumber)
+    .option("--max-steps <n>", "steps of search before the answer is unknown", atLeastOne)
     .option(
       "--max-memo-entries <n>",
       "configurations to remember for each key before the answer is unknown",
-      wholeNumber,
+      atLeastOne,
     )
     .option("--json", "print JSON", false)
     .addHelpText(
       "after",
-      "\nExit codes:\n  0  valid\n  1  invalid\n  2  unknown (budget spent), or the file cannot be read",
+      "\nExit codes:\n  0  valid\n  1  invalid\n  2  unknown (budget spent), or the file cannot be read, or holds no operation",
     )
     .action(check);
   return withExamples(command, [
@@ -74,6 +74,8 @@ async function check(file: string, flags: CheckFlags): Promise<void> {
   let operations: Operation[];
   try {
     operations = readOperations(checker, await readText(file), flags);
+    // A recorder that has written nothing must not pass for a history in which nothing is wrong.
+    if (operations.length === 0) throw new Error("there is no operation in it: nothing is shown by that");
   } catch (error) {
     const problem = `${file === "-" ? "stdin" : file}: ${(error as Error).message}`;
     if (flags.json) await writeLine(JSON.stringify({ verdict: "unreadable", problem }));
@@ -93,8 +95,12 @@ async function check(file: string, flags: CheckFlags): Promise<void> {
 }
 
 async function readText(file: string): Promise<string> {
-  const bytes = file === "-" ? Buffer.from(await readStdin()) : readFileSync(file);
-  return bytes.toString("utf8");
+  if (file === "-") return Buffer.from(await readStdin()).toString("utf8");
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new Error(unreadable(error as NodeJS.ErrnoException));
+  }
 }
 
 function readOperations(checker: typeof import("../check/index.js"), text: string, flags: CheckFlags): Operation[] {

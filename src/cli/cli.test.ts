@@ -94,6 +94,8 @@ describe("records", () => {
     expect(over.code).toBe(3);
     expect(JSON.parse(over.out)).toMatchObject({ error: { definite: true } });
     expect((await run(["incr", "visits", "some"])).code).toBe(2);
+    const wide = await run(["incr", "visits", "99999999999999999999"]);
+    expect([wide.code, wide.err]).toEqual([2, expect.stringContaining("it must fit into 64 bits")]);
   });
 
   it("scan: all keys once, in order, by pages; bytes and JSON", async () => {
@@ -105,6 +107,7 @@ describe("records", () => {
     await out("set", "line\nbreak", "x");
     expect(await out("scan", "--match", "line*", "--json")).toBe('"line\\nbreak"\n');
     expect(await out("scan", "--match", "none*")).toBe("");
+    expect((await run(["scan", "--count", "0"])).code).toBe(2);
   }, 30_000);
 });
 
@@ -129,6 +132,8 @@ describe("sessions", () => {
 
   it("the leader knows a majority that holds a write durably", async () => {
     const view = JSON.parse(await out("status", "--json")) as ClusterView;
+    expect(view.nodes.map(({ processId }) => processId)).toEqual([1, 2, 3].map((node) => cluster.pidOf(node)));
+    expect(view.nodes.map(({ role }) => role).sort()).toEqual(["follower", "follower", "leader"]);
     const { leader } = view.keyspaces.find(({ name }) => name === "default")!;
     const { clientAddress } = view.nodes.find(({ node }) => node === leader)!;
     const { receipt } = JSON.parse(
@@ -148,6 +153,7 @@ describe("sessions", () => {
     expect(JSON.parse(await out("get", "seen", "--json", "--print-token"))).toMatchObject({
       token: expect.any(String),
     });
+    expect((await run(["get", "seen", "--token", "foo"])).code).toBe(2);
     const bad = await run(["get", "seen", "--token", "abcd"]);
     expect([bad.code, bad.err]).toEqual([3, expect.stringMatching(/token/)]);
   });
@@ -232,6 +238,13 @@ describe("the command line", () => {
     expect((await run(["get"])).code).toBe(2);
     expect((await run(["get", "x", "y"])).code).toBe(2);
     expect((await run(["bench", "--driver", "smoke"])).code).toBe(2);
+    const bench = await run(["bench", "--duration", "-1", "--connections", "0"]);
+    expect([bench.code, bench.err]).toEqual([
+      2,
+      "gamut: --connections must be a whole number from 1 to 10000; --duration must be a number from 0.001 to 86400\n",
+    ]);
+    expect((await run(["bench", "--driver", "etcd"])).code).toBe(2);
+    expect((await run(["bench"], { env: { GAMUT_ADDRESS: "somewhere" } })).code).toBe(2);
     expect((await run(["up", "--nodes", "0"])).code).toBe(2);
     expect((await run(["up", "--nodes", "three"])).code).toBe(2);
     expect((await run([])).code).toBe(2);
@@ -243,13 +256,15 @@ describe("the command line", () => {
       ([, plain, withArguments]) => plain ?? withArguments,
     );
     expect(commands).toEqual(expect.arrayContaining(["up", "get", "set", "del", "incr", "scan", "keyspace", "status"]));
-    const paths = commands.filter((name) => !["keyspace", "help", "bench"].includes(name)).map((name) => [name]);
+    const paths = commands.filter((name) => !["keyspace", "help"].includes(name)).map((name) => [name]);
     paths.push(["keyspace", "create"], ["keyspace", "list"], ["keyspace", "drop"]);
     const helps = await Promise.all(paths.map((path) => out(...path, "--help")));
     for (const [i, text] of helps.entries()) {
       expect([paths[i], text]).toEqual([paths[i], expect.stringContaining("Examples:\n  gamut ")]);
     }
     expect(await out("get", "--help")).toContain("4  the outcome is unknown");
+    expect(await out("get", "--help")).toMatch(/raft, .*\sgrants\s+linearizable and sequential;/s);
+    expect(await out("scan", "--help")).not.toMatch(/^ {2}1 /m);
     expect(await out("--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 
@@ -273,6 +288,8 @@ describe("up", () => {
       3,
       expect.stringContaining(`port ${base} on 127.0.0.1 is in use by process`),
     ]);
+    if (process.platform === "linux")
+      expect(port.err).toMatch(/: stop the `gamut up` that runs it \(Ctrl-C there, or kill \d+\)/);
     const peer = await run(["up", "--data", join(folder, "other"), "--port-base", String(base + 998), "--nodes", "3"]);
     expect([peer.code, peer.err]).toEqual([3, expect.stringMatching(/port \d+ on 127.0.0.1 is in use/)]);
     const used = await run(["up", "--data", data, "--port-base", String(await freePortBase(3))]);
@@ -284,17 +301,23 @@ describe("up", () => {
       const refused = await run(["up", "--data", bad, "--port-base", String(await freePortBase(3))]);
       expect([refused.code, refused.err]).toEqual([3, expect.stringContaining(`${bad} cannot be used: it is a file`)]);
     }
+    const empty = await run(["up", "--data", "", "--port-base", String(await freePortBase(3))]);
+    expect([empty.code, empty.err]).toEqual([2, expect.stringContaining("--data names no folder")]);
+    if (process.platform !== "linux") return;
+    const nowhere = await run(["up", "--data", "/proc/gamut/data", "--port-base", String(await freePortBase(3))]);
+    expect([nowhere.code, nowhere.err]).toEqual([3, expect.stringContaining("no folder can be made there")]);
   });
 
   it("starts a killed node again; meanwhile status tells that it does not answer", async () => {
     await out("set", "before", "the kill");
     process.kill(cluster.pidOf(2), "SIGKILL");
-    await cluster.says(/node 2 ended by SIGKILL/);
+    await cluster.says(/^node 2 ended by SIGKILL \(process \d+\); its log is /m);
     const status = await run(["status"]);
     expect([status.code, status.out]).toEqual([1, expect.stringContaining("2 of 3 nodes answer")]);
-    expect(status.out).toMatch(/│ 2 +│ 127\.0\.0\.1:\d+ +│ 127\.0\.0\.1:\d+ +│ +│ no answer: connection refused/);
+    expect(status.out).toMatch(/│ 2 +│ +│ +│ 127\.0\.0\.1:\d+ +│ 127\.0\.0\.1:\d+ +│ +│ no answer: connection refused/);
     expect(await out("get", "before")).toBe("the kill");
     await cluster.says(/node 2 is up again/);
+    expect(cluster.output.match(/^node 2 ended/gm)).toHaveLength(1);
     const two = `127.0.0.1:${base + 1}`;
     expect(await out("get", "before", "--address", two)).toBe("the kill");
     const view = JSON.parse(await out("status", "--address", two, "--json")) as ClusterView;
@@ -315,7 +338,15 @@ describe("up", () => {
     expect(readdirSync(data)).not.toContain("pid");
     cluster = await up("--data", data, "--port-base", String(base));
     expect(await out("get", "lasting")).toBe("x");
-  });
+    expect(await cluster.stop()).toBe(0);
+    const more = await run(["up", "--data", data, "--port-base", String(base), "--nodes", "5"]);
+    expect([more.code, more.err]).toEqual([3, expect.stringContaining("holds a cluster of 3 nodes, and the members")]);
+    expect(readdirSync(data)).not.toContain("node-4");
+    rmSync(join(data, "node-2", "log"), { recursive: true });
+    cluster = await up("--data", data, "--port-base", String(base));
+    await cluster.says(/^node 2: .*rebuilt from its peers$/m);
+    expect(await out("get", "lasting", "--address", `127.0.0.1:${base + 1}`)).toBe("x");
+  }, 60_000);
 
   it("--memory --nodes 5: five nodes, and nothing left behind", async () => {
     const five = await freePortBase(5);

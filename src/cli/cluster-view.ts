@@ -4,10 +4,14 @@ import { type Address, showAddress, splitAddress } from "./address.js";
 import { Client } from "./client.js";
 import { textOf } from "./reply-reader.js";
 
+const KEYSPACES_NAMED_MAX = 3;
+
 /** One address asked: its node's own view, or why there is none. */
 export interface Asked {
   readonly address: string;
   readonly status: BackendStatus | null;
+  /** 0: it does not tell. */
+  readonly processId: number;
   readonly problem: string;
 }
 
@@ -30,9 +34,11 @@ async function ask(address: string, timeoutMs: number): Promise<Asked> {
   try {
     client = await Client.connectTo(splitAddress(address)!, timeoutMs);
     const status = JSON.parse(textOf(await client.demand(["GAMUT", "STATUS"]))) as BackendStatus;
-    return { address, status, problem: "" };
+    const info = textOf(await client.demand(["INFO", "server"]));
+    const processId = Number(/^process_id:(\d+)/m.exec(info)?.[1] ?? 0);
+    return { address, status, processId, problem: "" };
   } catch (error) {
-    return { address, status: null, problem: (error as Error).message };
+    return { address, status: null, processId: 0, problem: (error as Error).message };
   } finally {
     client?.close();
   }
@@ -40,10 +46,16 @@ async function ask(address: string, timeoutMs: number): Promise<Asked> {
 
 export interface NodeView {
   readonly node: number;
+  /** "leader" (of all keyspaces, or of which), "follower", "recovering"; "" when it does not answer. */
+  readonly role: string;
+  /** 0: not known. */
+  readonly processId: number;
   readonly clientAddress: string;
   readonly peerAddress: string;
   /** "" when it answers. */
   readonly problem: string;
+  /** It has the cluster's data, or did not answer. False: it waits until it is rebuilt from the others. */
+  readonly hasData: boolean;
   readonly version: string;
   /** Members that it has no connection with. */
   readonly cutOffFrom: readonly number[];
@@ -76,31 +88,70 @@ export interface ClusterView {
 /** One view for each cluster that has answered: the addresses may belong to several. */
 export function clusterViews(asked: readonly Asked[]): ClusterView[] {
   const clusters = new Map<string, BackendStatus[]>();
-  for (const { status } of asked) {
-    if (status === null) continue;
-    const known = clusters.get(status.clusterId);
-    if (known === undefined) clusters.set(status.clusterId, [status]);
+  const statuses = asked.flatMap(({ status }) => (status === null ? [] : [status]));
+  const idOfMembers = new Map(
+    statuses.flatMap((status) => (status.clusterId === "" ? [] : [[membersOf(status), status.clusterId]])),
+  );
+  for (const status of statuses) {
+    // A node without data does not know its cluster's name, but its configuration names the same members.
+    const id = status.clusterId || (idOfMembers.get(membersOf(status)) ?? "");
+    const known = clusters.get(id);
+    if (known === undefined) clusters.set(id, [status]);
     else known.push(status);
   }
-  const problems = new Map(asked.map(({ address, problem }) => [address, problem]));
-  return [...clusters].map(([clusterId, statuses]) => ({
+  const byAddress = new Map(asked.map((each) => [each.address, each]));
+  return [...clusters].map(([clusterId, told]) => ({
     clusterId,
-    nodes: nodeViews(statuses, problems),
-    keyspaces: keyspaceViews(statuses),
+    nodes: nodeViews(clusterId, told, byAddress),
+    keyspaces: keyspaceViews(told),
   }));
 }
 
-function nodeViews(statuses: readonly BackendStatus[], problems: ReadonlyMap<string, string>): NodeView[] {
+function membersOf({ members }: BackendStatus): string {
+  const lines = members.map(({ node, clientAddress }) => `${node}=${clientAddress}`);
+  return lines.sort().join(" ");
+}
+
+function nodeViews(
+  clusterId: string,
+  statuses: readonly BackendStatus[],
+  asked: ReadonlyMap<string, Asked>,
+): NodeView[] {
   const members = new Map<number, MemberStatus>();
   for (const status of statuses) for (const member of status.members) members.set(member.node, member);
   const views = [...members.values()].map(({ node, clientAddress, peerAddress }) => {
     const own = statuses.find((status) => status.node === node);
+    const there = asked.get(clientAddress);
     const cutOff = own?.members.filter((member) => !member.connected) ?? [];
-    const problem = own === undefined ? (problems.get(clientAddress) ?? "") || "another node answers there" : "";
-    const cutOffFrom = cutOff.map((member) => member.node);
-    return { node, clientAddress, peerAddress, problem, version: own?.version ?? "", cutOffFrom };
+    return {
+      node,
+      role: own === undefined ? "" : roleOf(own),
+      processId: own === undefined ? 0 : (there?.processId ?? 0),
+      clientAddress,
+      peerAddress,
+      problem: own === undefined ? there?.problem || "another node answers there" : "",
+      hasData: clusterId === "" || own === undefined || hasData(own),
+      version: own?.version ?? "",
+      cutOffFrom: cutOff.map((member) => member.node),
+    };
   });
   return views.sort((a, b) => a.node - b.node);
+}
+
+function hasData({ clusterId, keyspaces }: BackendStatus): boolean {
+  return clusterId !== "" && !keyspaces.some(({ recovering }) => recovering);
+}
+
+/** Each keyspace has a leader of its own; as a rule one node leads them all. */
+function roleOf(status: BackendStatus): string {
+  const { keyspaces } = status;
+  if (!hasData(status)) return status.clusterId === "" ? "" : "recovering";
+  const led = keyspaces.filter(({ role }) => role === "leader").map(({ name }) => name);
+  if (led.length === 0) return "follower";
+  if (led.length === keyspaces.length) return "leader";
+  return led.length <= KEYSPACES_NAMED_MAX
+    ? `leader of ${led.join(", ")}`
+    : `leader of ${led.length} of ${keyspaces.length} keyspaces`;
 }
 
 function keyspaceViews(statuses: readonly BackendStatus[]): KeyspaceView[] {

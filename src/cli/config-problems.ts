@@ -76,7 +76,10 @@ function place(path: Path, locate: Locator): string {
 }
 
 function unknownName(key: string, path: Path, locate: Locator, known: readonly string[]): string {
-  const close = known.find((name) => editDistance(name.toLowerCase(), key.toLowerCase()) <= 2);
+  const near = (name: string): number => editDistance(name.toLowerCase(), key.toLowerCase());
+  const nearest = [...known].sort((a, b) => near(a) - near(b))[0];
+  // Of a short word two letters are all that there is to it.
+  const close = nearest !== undefined && near(nearest) <= Math.min(2, nearest.length / 3) ? nearest : undefined;
   const advice = close === undefined ? `known here: ${known.join(", ")}` : `did you mean "${close}"?`;
   return `${place([...path, key], locate)}is not a setting; ${advice}`;
 }

@@ -1,10 +1,18 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { clusterConfigs, isLoopback, loadNodeConfig, type NodeConfig, parseNodeConfig } from "./config.js";
+import {
+  clusterConfigs,
+  isLoopback,
+  loadNodeConfig,
+  type NodeConfig,
+  parseNodeConfig,
+  SETTING_NAMES,
+} from "./config.js";
 import { ConfigError } from "./config-problems.js";
+import { configWarnings } from "./config-warnings.js";
 import { portInUse } from "./port-probe.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gamut-config-"));
@@ -50,8 +58,6 @@ describe("a node's configuration", () => {
       durability: "sync",
       timing: { tickMs: 20, heartbeatMs: 60, electionMs: 500 },
       limits: {
-        keyBytes: 2048,
-        valueBytes: 1048576,
         clientConnections: 10000,
         requestTimeoutMs: 5000,
         peerUnsentBytes: 67108864,
@@ -117,13 +123,16 @@ describe("a node's configuration", () => {
     expect(problemsOf(GOOD.replace("peerPort", "peerport"))).toEqual([
       'line 7: members[1].peerport is not a setting; did you mean "peerPort"?',
     ]);
+    expect(problemsOf(`${GOOD}foo: bar\n`)[0]).toMatch(/^line 9: foo is not a setting; known here: node, cluster, /);
+    expect(problemsOf(`${GOOD}limits: { valueBytes: 5 }\n`)[0]).toContain("limits.valueBytes is not a setting");
     expect(problemsOf(`${GOOD}listen:\n  address: x\n`)).toEqual([
       "line 10: listen.address is not a setting; known here: host, clientPort, peerPort",
     ]);
   });
 
   it("refuses what is not YAML, not settings, or a trap, with the line where there is one", () => {
-    expect(problemsOf("node: [1\n")[0]).toMatch(/^line \d: /);
+    expect(problemsOf("node: [1\n")[0]).toMatch(/^line 2: a \[ or \{ that was opened before is not closed/);
+    expect(problemsOf('cluster: "x\n')[0]).toMatch(/^line \d: a quote is not closed/);
     expect(problemsOf("a: 1\na: 2\n")[0]).toMatch(/^line 2: .*unique/);
     expect(problemsOf("- 1\n- 2\n")[0]).toContain("must be settings");
     expect(problemsOf("")[0]).toContain("node is missing");
@@ -170,6 +179,53 @@ describe("a node's configuration", () => {
     }
     expect(["127.8.9.1", "localhost", "::1"].every(isLoopback)).toBe(true);
     expect(["127.example.com", "0.0.0.0", "10.0.0.1"].some(isLoopback)).toBe(false);
+  });
+});
+
+describe("what is told when a node starts", () => {
+  it("nothing, as a rule", () => expect(configWarnings(parse(GOOD))).toEqual([]));
+
+  it("a port that the others do not look for", () => {
+    expect(configWarnings(parse(GOOD, { clientPort: 7777, peerPort: 8888 }))).toEqual([
+      expect.stringContaining("listen.clientPort is 7777, but members says 7002 for node 2"),
+      expect.stringContaining("listen.peerPort is 8888, but members says 8002 for node 2"),
+    ]);
+  });
+
+  it("that whoever reaches it may do everything", () => {
+    const [warning, ...more] = configWarnings(parse(GOOD, { host: "0.0.0.0" }));
+    expect(warning).toMatch(/^this node listens on 0\.0\.0\.0; there is no authentication and no encryption/);
+    expect(more).toEqual([]);
+  });
+});
+
+describe("docs/running.md", () => {
+  const page = readFileSync(new URL("../../docs/running.md", import.meta.url), "utf8");
+  /** `| `name` | default | meaning |` */
+  const rows = new Map(
+    [...page.matchAll(/^\| `([^`]+)` \| ([^|]*) \|/gm)].map(([, name, value]) => [name, value.trim()]),
+  );
+
+  it("names every setting, and none that there is not", () => {
+    expect([...rows.keys()].sort()).toEqual([...SETTING_NAMES].sort());
+  });
+
+  it("tells the defaults", () => {
+    const config = parse(GOOD);
+    const told = { durability: config.durability, timing: config.timing, limits: config.limits, log: config.log };
+    for (const [section, values] of Object.entries(told)) {
+      const entries = typeof values === "string" ? [[section, values]] : Object.entries(values);
+      for (const [name, value] of entries) {
+        const path = typeof values === "string" ? section : `${section}.${name}`;
+        expect([path, rows.get(path)]).toEqual([path, `\`${value}\``]);
+      }
+    }
+  });
+
+  it("has configurations that a node takes", () => {
+    const configs = [...page.matchAll(/^```yaml\n(.*?)^```/gms)].map((match) => match[1]);
+    expect(configs.length).toBeGreaterThan(0);
+    for (const config of configs) expect(parse(config).members.length).toBe(3);
   });
 });
 

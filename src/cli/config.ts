@@ -6,6 +6,8 @@ import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { DEFAULT_PORT_BASE, LOOPBACK_HOST, PEER_PORT_OFFSET } from "./address.js";
 import { ConfigError, describeIssues, formatPath, type Locator, locateInYaml } from "./config-problems.js";
+import { unreadable } from "./output.js";
+import { yamlProblem } from "./yaml-problem.js";
 
 const NODE_MAX = 0xffff;
 const PORT_MAX = 0xffff;
@@ -62,15 +64,34 @@ const memberSchema = settings("a member: node, host, clientPort", {
   peerPort: peerPort.optional(),
 });
 
+const listenSchema = settings("host, clientPort, peerPort", {
+  host: hostName.optional(),
+  clientPort: clientPort.optional(),
+  peerPort: peerPort.optional(),
+});
+
+const timingSchema = settings("tickMs, heartbeatMs, electionMs", {
+  tickMs: whole("the length of a tick in ms", 1, 1000).default(20),
+  heartbeatMs: whole("a leader's heartbeat in ms", 1, 60_000).default(60),
+  electionMs: whole("the silence before an election in ms", 1, 600_000).default(500),
+});
+
+const limitsSchema = settings("limits", {
+  clientConnections: whole("clients connected at a time", 1, 1_000_000).default(10_000),
+  requestTimeoutMs: whole("how long a request may take in ms", 10, 3_600_000).default(5000),
+  peerUnsentBytes: whole("what may wait for one slow peer in bytes", MIB, 1024 * MIB).default(64 * MIB),
+});
+
+const logSchema = settings("level, json", {
+  level: oneOf(["debug", "info", "warn", "error"]).default("info"),
+  json: z.boolean({ error: (issue) => `must be true or false, not ${shown(issue.input)}` }).default(false),
+});
+
 const fileSchema = settings("settings: node, cluster, dataDir, members, …", {
   node: whole("this node's number in members", 1, NODE_MAX),
   cluster: text("the cluster's name: 1 to 64 of A–Z a–z 0–9 . _ -", (name) => /^[A-Za-z0-9._-]{1,64}$/.test(name)),
   dataDir: text("the folder for this node's data", (folder) => folder.trim() !== ""),
-  listen: settings("host, clientPort, peerPort", {
-    host: hostName.optional(),
-    clientPort: clientPort.optional(),
-    peerPort: peerPort.optional(),
-  }).prefault({}),
+  listen: listenSchema.prefault({}),
   members: z
     .array(memberSchema, {
       error: (issue) =>
@@ -79,22 +100,9 @@ const fileSchema = settings("settings: node, cluster, dataDir, members, …", {
     .min(1, "must name at least this node")
     .max(MEMBERS_MAX, `may name ${MEMBERS_MAX} nodes at most`),
   durability: oneOf(["sync", "memory"]).default("sync"),
-  timing: settings("tickMs, heartbeatMs, electionMs", {
-    tickMs: whole("the length of a tick in ms", 1, 1000).default(20),
-    heartbeatMs: whole("a leader's heartbeat in ms", 1, 60_000).default(60),
-    electionMs: whole("the silence before an election in ms", 1, 600_000).default(500),
-  }).prefault({}),
-  limits: settings("limits", {
-    keyBytes: whole("the longest key in bytes", 1, 2048).default(2048),
-    valueBytes: whole("the largest value in bytes", 1, 8 * MIB).default(MIB),
-    clientConnections: whole("clients connected at a time", 1, 1_000_000).default(10_000),
-    requestTimeoutMs: whole("how long a request may take in ms", 10, 3_600_000).default(5000),
-    peerUnsentBytes: whole("what may wait for one slow peer in bytes", MIB, 1024 * MIB).default(64 * MIB),
-  }).prefault({}),
-  log: settings("level, json", {
-    level: oneOf(["debug", "info", "warn", "error"]).default("info"),
-    json: z.boolean({ error: (issue) => `must be true or false, not ${shown(issue.input)}` }).default(false),
-  }).prefault({}),
+  timing: timingSchema.prefault({}),
+  limits: limitsSchema.prefault({}),
+  log: logSchema.prefault({}),
 });
 
 type ConfigFile = z.output<typeof fileSchema>;
@@ -154,22 +162,10 @@ export function loadNodeConfig(path: string, overrides: ConfigOverrides = {}): N
   try {
     source = readFileSync(path, "utf8");
   } catch (error) {
-    throw new ConfigError(path, [unreadable(error as NodeJS.ErrnoException)]);
+    const why = unreadable(error as NodeJS.ErrnoException);
+    throw new ConfigError(path, [`${why}; name the node's configuration, or start a cluster here with \`gamut up\``]);
   }
   return parseNodeConfig(source, path, overrides);
-}
-
-function unreadable(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case "ENOENT":
-      return "there is no such file; name the node's configuration, or start a cluster here with `gamut up`";
-    case "EACCES":
-      return "this user may not read the file";
-    case "EISDIR":
-      return "is a folder; name the file in it";
-    default:
-      return `cannot be read: ${error.message}`;
-  }
 }
 
 /** As {@link loadNodeConfig}, on text; `path` is for messages and for the data folder. @throws ConfigError */
@@ -177,7 +173,7 @@ export function parseNodeConfig(source: string, path: string, overrides: ConfigO
   const lines = new LineCounter();
   const document = parseDocument(source, { lineCounter: lines, prettyErrors: false });
   if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${error.message}`);
+    const problems = document.errors.map((error) => `line ${lines.linePos(error.pos[0]).line}: ${yamlProblem(error)}`);
     throw new ConfigError(path, problems);
   }
   // Aliases may blow a small file up to gigabytes: the parser's own limit refuses that.
@@ -227,12 +223,19 @@ function check(raw: unknown, source: string, locate: Locator, baseDir: string): 
 
 const SECTION_NAMES: Readonly<Record<string, readonly string[]>> = {
   "": Object.keys(fileSchema.shape),
-  listen: ["host", "clientPort", "peerPort"],
+  listen: Object.keys(listenSchema.shape),
   members: Object.keys(memberSchema.shape),
-  timing: ["tickMs", "heartbeatMs", "electionMs"],
-  limits: ["keyBytes", "valueBytes", "clientConnections", "requestTimeoutMs", "peerUnsentBytes"],
-  log: ["level", "json"],
+  timing: Object.keys(timingSchema.shape),
+  limits: Object.keys(limitsSchema.shape),
+  log: Object.keys(logSchema.shape),
 };
+
+/** Every setting of a file, as `limits.peerUnsentBytes`; what holds others is not one. */
+export const SETTING_NAMES: readonly string[] = Object.entries(SECTION_NAMES).flatMap(([section, names]) =>
+  section === ""
+    ? names.filter((name) => SECTION_NAMES[name] === undefined)
+    : names.map((name) => (section === "members" ? `members[].${name}` : `${section}.${name}`)),
+);
 
 function namesAt(path: readonly PropertyKey[]): readonly string[] {
   return SECTION_NAMES[path.length === 0 ? "" : String(path[0])] ?? [];

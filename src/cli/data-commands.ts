@@ -4,7 +4,7 @@ import type { Client } from "./client.js";
 import { CliError, Exit } from "./exit.js";
 import { jsonValue, printable, readStdin, utf8Text, writeLine, writeOut, writeValue } from "./output.js";
 import { type Reply, textOf } from "./reply-reader.js";
-import { addSessionFlags, duration, type SessionFlags, wholeNumber, withClient } from "./session-flags.js";
+import { addSessionFlags, atLeastOne, duration, type SessionFlags, wholeNumber, withClient } from "./session-flags.js";
 
 /** Keys asked for at a time. */
 const SCAN_COUNT = 500;
@@ -26,7 +26,7 @@ function getCommand(): Command {
         return { key, found: true, ...jsonValue(value) };
       }),
     );
-  return withExamples(addSessionFlags(command), [
+  return withExamples(addSessionFlags(command, "there is no such key"), [
     "gamut get greeting",
     "gamut get photo > photo.jpg",
     "gamut get greeting --level sequential --explain",
@@ -56,7 +56,7 @@ function setCommand(): Command {
     .option("--ttl <time>", "let the key expire after this time, e.g. 500ms, 30s, 7d", duration)
     .option("--get", "write the value before to stdout, as get does", false)
     .action(set);
-  return withExamples(addSessionFlags(command), [
+  return withExamples(addSessionFlags(command, "the condition (--nx, --xx) did not hold"), [
     "gamut set greeting hello",
     "gamut set photo - < photo.jpg",
     "gamut set lock mine --nx --ttl 30s && echo 'the lock is mine'",
@@ -104,7 +104,10 @@ function deleteCommand(): Command {
         return { deleted };
       }),
     );
-  return withExamples(addSessionFlags(command), ["gamut del greeting", "gamut del a b c --json"]);
+  return withExamples(addSessionFlags(command, "there was none of these keys"), [
+    "gamut del greeting",
+    "gamut del a b c --json",
+  ]);
 }
 
 function incrementCommand(): Command {
@@ -124,7 +127,10 @@ function incrementCommand(): Command {
 }
 
 function integer(text: string): string {
-  if (!/^-?\d{1,19}$/.test(text)) throw new InvalidArgumentError("it must be a whole number");
+  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError("it must be a whole number");
+  if (text.length > 64 || BigInt.asIntN(64, BigInt(text)) !== BigInt(text)) {
+    throw new InvalidArgumentError("it must fit into 64 bits: from -9223372036854775808 to 9223372036854775807");
+  }
   return text;
 }
 
@@ -138,7 +144,7 @@ function scanCommand(): Command {
   const command = new Command("scan")
     .description("write the keys in byte order, one a line, as they come")
     .option("-m, --match <glob>", "only keys that match: * ? [a-z] \\x")
-    .option("--count <n>", "keys to look at for each request", wholeNumber, SCAN_COUNT)
+    .option("--count <n>", "keys to look at for each request", atLeastOne, SCAN_COUNT)
     .option("--limit <n>", "stop after so many keys; 0 is no limit", wholeNumber, 0)
     .action((flags: ScanFlags) =>
       withClient(flags, "reads", async (client) => {
@@ -158,7 +164,7 @@ async function scan(client: Client, flags: ScanFlags): Promise<void> {
   let written = 0;
   let cursor = "0";
   do {
-    const page = await client.demand(["SCAN", cursor, ...filter, "COUNT", String(Math.max(1, flags.count))]);
+    const page = await client.demand(["SCAN", cursor, ...filter, "COUNT", String(flags.count)]);
     const [next, keys] = page as [Reply, Reply[]];
     const shown = keys.slice(0, limit - written) as Uint8Array[];
     written += shown.length;

@@ -24,10 +24,12 @@ export class CliError extends Error {
   }
 }
 
-export const EXIT_CODES_HELP = `
+/** `no`: when this command ends with 1; "" if it never does. */
+export function exitCodesHelp(no: string): string {
+  return `
 Exit codes:
-  0  done
-  1  no key of that name, or the condition did not hold
+  0  done${no === "" ? "" : `\n  1  ${no}`}
   2  the command line is wrong
   3  a definite error: nothing was done, and nothing will be
   4  the outcome is unknown: it may have taken effect, may still, or never will`;
+}

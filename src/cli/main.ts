@@ -5,7 +5,7 @@ import { benchCommand } from "./bench/command.js";
 import { checkCommand } from "./check-command.js";
 import type { ConfigOverrides } from "./config.js";
 import { dataCommands, withExamples } from "./data-commands.js";
-import { CliError, EXIT_CODES_HELP, Exit } from "./exit.js";
+import { CliError, Exit, exitCodesHelp } from "./exit.js";
 import { keyspaceCommand } from "./keyspace-command.js";
 import { endWithReader } from "./output.js";
 import { wholeNumber } from "./session-flags.js";
@@ -24,7 +24,7 @@ interface UpFlags {
 function upCommand(): Command {
   const command = new Command("up")
     .description("start a cluster on this machine, one process a node; Ctrl-C stops it, the data stay")
-    .option("-n, --nodes <n>", "how many nodes", wholeNumber, 3)
+    .option("-n, --nodes <n>", "how many nodes; a folder keeps its number", wholeNumber, 3)
     .option("-d, --data <dir>", "folder for the data; each node gets one in it", "gamut-data")
     .option(
       "-p, --port-base <port>",
@@ -53,7 +53,11 @@ function nodeCommand(): Command {
     .option("--durability <kind>", "sync or memory")
     .option("--log-level <level>", "debug, info, warn or error")
     .option("--log-json", "log lines as JSON")
-    .option("--record <dir>", "write all that enters the node into this folder, for `gamut sim --replay <dir>`")
+    .option(
+      "--record <dir>",
+      "write all that enters the node into this folder, for `gamut sim --replay <dir>`: a copy of its log, then 150 to 300 " +
+        "bytes for each small write, without limit; never over another recording",
+    )
     .action(async (flags: ConfigOverrides & { config: string; record?: string }) => {
       const [{ loadNodeConfig }, { runNode }] = await Promise.all([import("./config.js"), import("./node-process.js")]);
       await runNode(loadNodeConfig(flags.config, flags), flags.record);
@@ -63,9 +67,14 @@ function nodeCommand(): Command {
 
 function programme(): Command {
   const program = new Command("gamut")
-    .description("A replicated key-value store that offers every level of consistency, and shows what each one gave")
+    .description(
+      "A replicated key-value store that speaks Redis, survives being killed, and shows what its guarantees were worth",
+    )
     .version(BUILD_VERSION)
-    .addHelpText("after", EXIT_CODES_HELP)
+    .addHelpText(
+      "after",
+      exitCodesHelp("no: there is no such key, the condition did not hold, or what was checked is not so"),
+    )
     .addHelpText(
       "after",
       "\nBegin with `gamut up`, then `gamut set greeting hello` and `gamut get greeting` in another terminal.",

@@ -1,5 +1,5 @@
 /** One member of a cluster as a process: node, client port, signals. */
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import "../runtime/fast-bytes.js";
@@ -7,9 +7,13 @@ import type { BackendStatus } from "../kv/backend.js";
 import { NODE_DEFAULTS, type NodeOptions } from "../node/options.js";
 import { LineLogger, type Logger } from "../runtime/log.js";
 import { Member, NotStarted } from "../runtime/member.js";
+import { RECORDING_FILE } from "../runtime/recording.js";
 import { ClientListener } from "../server/listener.js";
 import type { NodeConfig } from "./config.js";
-import { Exit } from "./exit.js";
+import { configWarnings } from "./config-warnings.js";
+import { makeFolder } from "./data-folder.js";
+import { CliError, Exit } from "./exit.js";
+import { ParentLogger } from "./parent-logger.js";
 import { portInUse } from "./port-probe.js";
 import { BUILD_VERSION } from "./version.js";
 
@@ -21,13 +25,28 @@ const READY_POLL_MS = 50;
 export type NodeMessage =
   | { readonly type: "listening" }
   | { readonly type: "ready"; readonly status: BackendStatus }
-  | { readonly type: "failed"; readonly problem: string };
+  /** Worth a line on the parent's screen: a warning, or why the node ends. */
+  | { readonly type: "notice"; readonly text: string };
 
-/** `recordFolder`: where to write all that enters the node; undefined: nowhere. */
+/** `recordFolder`: where to write all that enters the node; undefined: nowhere. @throws CliError before anything is done */
 export async function runNode(config: NodeConfig, recordFolder?: string): Promise<void> {
-  const logger = new LineLogger({ node: config.node, level: config.log.level, json: config.log.json });
+  if (config.durability === "sync") makeFolder(config.dataDir, "--data-dir or dataDir");
+  if (recordFolder !== undefined) takeRecordFolder(recordFolder);
+  const own = new LineLogger({ node: config.node, level: config.log.level, json: config.log.json });
+  const logger = process.connected ? new ParentLogger(own, (text) => tellParent({ type: "notice", text })) : own;
+  for (const warning of configWarnings(config)) logger.warn(warning);
   const process_ = new NodeProcess(config, logger, recordFolder);
   await process_.run();
+}
+
+/** A recording is wanted after a crash: the start that follows must not write over it. */
+function takeRecordFolder(folder: string): void {
+  makeFolder(folder, "--record");
+  const file = join(folder, RECORDING_FILE);
+  if (!existsSync(file)) return;
+  const { size, mtime } = statSync(file);
+  const found = `${file} is a recording already (${(size / 1e6).toFixed(1)} MB, last written ${mtime.toISOString()})`;
+  throw new CliError(Exit.failed, `${found}: name another folder with --record, or move it away`);
 }
 
 class NodeProcess {
@@ -64,8 +83,8 @@ class NodeProcess {
     const { config } = this;
     const { host, clientPort, peerPort } = config.listen;
     const problem =
-      (await portInUse(host, clientPort, "--port-base or listen.clientPort")) ??
-      (await portInUse(host, peerPort, "--port-base or listen.peerPort"));
+      (await portInUse(host, clientPort, "listen.clientPort or --client-port")) ??
+      (await portInUse(host, peerPort, "listen.peerPort or --peer-port"));
     if (problem !== null) throw new Error(problem);
     this.member = await Member.start({
       node: nodeOptions(config),
@@ -77,7 +96,7 @@ class NodeProcess {
       peers: config.members.map((member) => ({ node: member.node, host: member.host, port: member.peerPort })),
       logger: this.logger,
       onFatal: (reason, rebuild) => void this.fatal(reason, rebuild),
-      ...(this.recordFolder !== undefined && { recordFolder: this.recordFolder }),
+      ...(this.recordFolder !== undefined && { recordFolder: this.recordOfThisStart(this.recordFolder) }),
     });
     this.listener = await ClientListener.listen({
       backend: this.member.node,
@@ -89,6 +108,13 @@ class NodeProcess {
     this.logger.info("listening", { clients: `${host}:${clientPort}`, peers: `${host}:${peerPort}` });
     tellParent({ type: "listening" });
     this.reportReady();
+  }
+
+  /** A start after damage is another node to a replay: it gets a folder of its own. */
+  private recordOfThisStart(folder: string): string {
+    const of = this.rebuilds === 0 ? folder : join(folder, `rebuild-${this.rebuilds}`);
+    this.logger.info("recording all that enters this node", { folder: of });
+    return of;
   }
 
   private reportReady(): void {
@@ -125,9 +151,8 @@ class NodeProcess {
   }
 
   private fail(problem: string): void {
-    tellParent({ type: "failed", problem });
-    if (process.channel === undefined) console.error(`gamut: ${problem}`);
-    else this.logger.error(problem);
+    if (process.connected) this.logger.error(problem);
+    else console.error(`gamut: ${problem}`);
     // What was said must be out before the process is.
     setTimeout(() => process.exit(Exit.failed), 50);
   }

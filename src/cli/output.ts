@@ -56,6 +56,20 @@ export function endWithReader(): void {
   });
 }
 
+/** Why a file that the user named cannot be read. */
+export function unreadable(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case "ENOENT":
+      return "there is no such file";
+    case "EACCES":
+      return "this user may not read the file";
+    case "EISDIR":
+      return "is a folder: name the file in it";
+    default:
+      return `cannot be read: ${error.message}`;
+  }
+}
+
 export async function readStdin(): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);

@@ -16,7 +16,7 @@ function portProblem(error: NodeJS.ErrnoException, host: string, port: number, s
     case "EADDRINUSE": {
       const owner = processListeningOn(port);
       const who = owner === null ? "" : ` by process ${owner.pid} (${owner.command})`;
-      const stop = owner === null ? "stop the process that listens there" : `stop it (kill ${owner.pid})`;
+      const stop = owner === null ? "stop the process that listens there" : howToStop(owner);
       return `port ${port} on ${host} is in use${who}: ${stop}, or choose another with ${setting}`;
     }
     case "EACCES":
@@ -32,6 +32,12 @@ function portProblem(error: NodeJS.ErrnoException, host: string, port: number, s
 export interface PortOwner {
   readonly pid: number;
   readonly command: string;
+  /** The `gamut up` that started it, and would start it again; 0: none did. */
+  readonly upPid: number;
+}
+
+function howToStop({ pid, upPid }: PortOwner): string {
+  return upPid === 0 ? `stop it (kill ${pid})` : `stop the \`gamut up\` that runs it (Ctrl-C there, or kill ${upPid})`;
 }
 
 /** From /proc, so on Linux only, and of this user's processes only; else null. */
@@ -61,13 +67,30 @@ function ownerOf(inodes: ReadonlySet<string>): PortOwner | null {
     try {
       const folder = `/proc/${pid}/fd`;
       if (!readdirSync(folder).some((fd) => inodes.has(linkOrEmpty(`${folder}/${fd}`)))) continue;
-      const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").slice(0, 3).join(" ").trim();
-      return { pid: Number(pid), command: command.slice(0, 120) };
+      return { pid: Number(pid), command: commandOf(pid).slice(0, 3).join(" ").slice(0, 120), upPid: upAbove(pid) };
     } catch {
       // Another user's, or gone meanwhile.
     }
   }
   return null;
+}
+
+function commandOf(pid: string): string[] {
+  return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").slice(0, -1);
+}
+
+/** 0: its parent is none. */
+function upAbove(pid: string): number {
+  if (!isGamut(commandOf(pid), "node")) return 0;
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  // The second field is the name, in parentheses, and may hold anything.
+  const parent = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1];
+  return isGamut(commandOf(parent), "up") ? Number(parent) : 0;
+}
+
+function isGamut(command: readonly string[], subcommand: string): boolean {
+  const at = command.findIndex((word) => /(^|[\\/])gamut(\.js)?$/.test(word));
+  return at >= 0 && command[at + 1] === subcommand;
 }
 
 function linkOrEmpty(path: string): string {

@@ -1,10 +1,13 @@
 /** What every command that asks a cluster has in common: its flags, the connection, and what an error comes to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { KvError } from "../kv/errors.js";
+import { GRANTS } from "../kv/grants.js";
 import { LEVEL_NAMES } from "../kv/level.js";
+import { tokenFromText } from "../kv/token.js";
 import { type Address, defaultAddresses, showAddress, splitAddress } from "./address.js";
 import { Client, NoAnswer } from "./client.js";
 import { parseDuration } from "./duration.js";
-import { CliError, EXIT_CODES_HELP, Exit } from "./exit.js";
+import { CliError, Exit, exitCodesHelp } from "./exit.js";
 import { writeLine } from "./output.js";
 import { ReplyError, textOf } from "./reply-reader.js";
 
@@ -26,7 +29,8 @@ export interface SessionFlags extends AddressFlags {
   readonly explain: boolean;
 }
 
-export function addAddressFlags(command: Command): Command {
+/** `no`: when the command ends with exit code 1; "" if it never does. */
+export function addAddressFlags(command: Command, no = ""): Command {
   return command
     .option("-a, --address <host:port>", "a node; repeat it for more, which are tried in turn", gatherAddress)
     .addOption(
@@ -35,24 +39,41 @@ export function addAddressFlags(command: Command): Command {
         .default(TIMEOUT_MS, "10s"),
     )
     .option("--json", "print JSON", false)
-    .addHelpText("after", EXIT_CODES_HELP)
+    .addHelpText("after", exitCodesHelp(no))
     .addHelpText("after", "\nAddresses also come from GAMUT_ADDRESS=host:port,host:port; else 127.0.0.1:7001 to 7003.");
 }
 
-export function addSessionFlags(command: Command): Command {
-  return addAddressFlags(command)
+export function addSessionFlags(command: Command, no = ""): Command {
+  return addAddressFlags(command, no)
     .option("-k, --keyspace <name>", "the keyspace")
-    .addOption(new Option("-l, --level <level>", "the level to ask for; else the keyspace's own").choices(LEVELS))
-    .option("--token <token>", "see at least what the session that gave this token has seen")
+    .addOption(levelOption("the level to ask for; else the keyspace's own"))
+    .option("--token <token>", "see at least what the session that gave this token has seen", token)
     .option("--print-token", "write what this session has seen to stderr, for --token", false)
     .option("--explain", "write the receipt to stderr: the level given, and on what evidence", false);
 }
 
 export function levelOption(description: string): Option {
-  return new Option("-l, --level <level>", description).choices(LEVELS);
+  return new Option("-l, --level <level>", `${description}. ${grantedToday()}`).choices(LEVELS);
 }
 
-function gatherAddress(text: string, before: readonly Address[] = []): Address[] {
+/** What the table of guarantees says, in a line. */
+function grantedToday(): string {
+  const protocols = [...new Set(GRANTS.map(({ protocol }) => protocol))];
+  const granted = protocols.map((protocol) => {
+    const levels = GRANTS.filter((grant) => grant.protocol === protocol).map(({ level }) => LEVEL_NAMES[level]);
+    return `${protocol}, ${protocols.length === 1 ? "the only protocol" : "a protocol"} of this version, grants ${levels.join(" and ")}`;
+  });
+  return `${granted.join("; ")}; what is not granted is refused`;
+}
+
+function token(text: string): string {
+  if (tokenFromText(text) instanceof KvError) {
+    throw new InvalidArgumentError("it is no token, or not a whole one: pass on what --print-token wrote");
+  }
+  return text;
+}
+
+export function gatherAddress(text: string, before: readonly Address[] = []): Address[] {
   return [...before, address(text)];
 }
 
@@ -71,6 +92,12 @@ export function duration(text: string): number {
 export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("it must be a whole number");
   return Number(text);
+}
+
+export function atLeastOne(text: string): number {
+  const number = wholeNumber(text);
+  if (number < 1) throw new InvalidArgumentError("it must be at least 1");
+  return number;
 }
 
 /** From the flags, else from the environment, else those of `gamut up`. */

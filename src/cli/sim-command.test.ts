@@ -30,7 +30,9 @@ it("what it does not know is a usage error", async () => {
   expect([canary.code, canary.err]).toEqual([2, expect.stringContaining("stale-leader-read")]);
   expect((await runCli(["sim", "--seeds", "0"])).code).toBe(2);
   expect((await runCli(["sim", "--canary", "list"])).out).toMatch(/^unheld-vote +a vote leaves before it is durable/m);
-  expect((await runCli(["sim", "--replay", "no-such-folder"])).code).toBe(2);
+  const nothing = await runCli(["sim", "--replay", "no-such-folder"]);
+  expect([nothing.code, nothing.err]).toEqual([2, expect.stringContaining("there is no such file")]);
+  expect((await runCli(["sim", "--replay", "no-such-folder", "--seeds", "3"])).err).toContain("leave --seeds");
 });
 
 it("replays what a real node has recorded", async () => {
@@ -55,6 +57,8 @@ it("replays what a real node has recorded", async () => {
     node.kill("SIGTERM");
     await once(node, "exit");
   }
+  const again = await runCli(["node", "--config", join(folder, "node.yaml"), "--record", recording]);
+  expect([again.code, again.err]).toEqual([3, expect.stringContaining("is a recording already")]);
   const { code, out, err } = await runCli(["sim", "--replay", recording, "--json"]);
   expect([err, code]).toEqual(["", 0]);
   expect(JSON.parse(out)).toMatchObject({ divergence: null });

@@ -5,7 +5,7 @@ import { Command } from "commander";
 import type { SwarmFailure, SwarmReport } from "../sim/swarm.js";
 import { withExamples } from "./data-commands.js";
 import { CliError, Exit } from "./exit.js";
-import { writeLine } from "./output.js";
+import { unreadable, writeLine } from "./output.js";
 import { wholeNumber } from "./session-flags.js";
 
 const SEEDS = 100;
@@ -37,7 +37,7 @@ export function simCommand(): Command {
       "\nExit codes:\n  0  every promise was kept; the replay came to the same\n" +
         "  1  a violation, with the command that shows it again; the replay went another way\n  2  the command line is wrong",
     )
-    .action((flags: SimFlags) => (flags.replay === undefined ? simulate(flags) : replay(flags.replay, flags.json)));
+    .action((flags: SimFlags) => (flags.replay === undefined ? simulate(flags) : replay(flags.replay, flags)));
   return withExamples(command, [
     "gamut sim --protocol raft --seeds 1000 --progress",
     "gamut sim --seed 42",
@@ -77,15 +77,25 @@ async function simulate(flags: SimFlags): Promise<void> {
   await writeLine(flags.json ? JSON.stringify(report) : render(report));
 }
 
-async function replay(folder: string, json: boolean): Promise<void> {
+async function replay(folder: string, { seeds, seed, canary, json }: SimFlags): Promise<void> {
+  if (seeds !== undefined || seed !== undefined || canary !== undefined) {
+    throw new CliError(Exit.usage, "--replay does again what was recorded: leave --seeds, --seed and --canary out");
+  }
   const [{ Replay }, { RECORDING_FILE }] = await Promise.all([
     import("../sim/replay.js"),
     import("../runtime/recording.js"),
   ]);
   const file = join(folder, RECORDING_FILE);
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(readFileSync(file));
+  } catch (error) {
+    const why = unreadable(error as NodeJS.ErrnoException);
+    throw new CliError(Exit.usage, `${file}: ${why}; name the folder that \`gamut node --record\` wrote`);
+  }
   let recording: InstanceType<typeof Replay>;
   try {
-    recording = new Replay(new Uint8Array(readFileSync(file)));
+    recording = new Replay(bytes);
   } catch (error) {
     throw new CliError(Exit.usage, `${file}: ${(error as Error).message}`);
   }
@@ -108,14 +118,26 @@ function usage(check: () => unknown): void {
 function render(report: SwarmReport): string {
   const { protocol, canary, seedsRun, simulatedMs, failures, coverage } = report;
   const planted = canary === "" ? "" : ` with the planted bug ${canary}`;
-  const lines = [`${protocol}${planted}: ${seedsRun} worlds, ${Math.round(simulatedMs / 1_000)} s of simulated time`];
+  const lines = [`${protocol}${planted}: ${worlds(seedsRun)}, ${Math.round(simulatedMs / 1_000)} s of simulated time`];
   for (const failure of failures) lines.push("", ...renderFailure(failure));
-  lines.push("", ...Object.entries(coverage).map(([name, times]) => `  ${String(times).padStart(10)}  ${name}`));
   lines.push(
     "",
-    failures.length === 0 ? "every promise was kept" : `${failures.length} of ${seedsRun} worlds broke a promise`,
+    ...Object.entries(coverage).map(([name, times]) => `  ${String(times).padStart(10)}  ${inWords(name)}`),
+  );
+  lines.push(
+    "",
+    failures.length === 0 ? "every promise was kept" : `${failures.length} of ${worlds(seedsRun)} broke a promise`,
   );
   return lines.join("\n");
+}
+
+function worlds(count: number): string {
+  return `${count} world${count === 1 ? "" : "s"}`;
+}
+
+/** `operations conditionsFailed` → `operations conditions failed` */
+function inWords(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 function renderFailure({ seed, violation, replay, shrunk }: SwarmFailure): string[] {

@@ -1,17 +1,20 @@
 /** `gamut up`: a whole cluster on this machine, one process a node. */
 import { type ChildProcess, fork } from "node:child_process";
-import { closeSync, mkdirSync, openSync, statSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { stringify } from "yaml";
 import type { BackendStatus } from "../kv/backend.js";
 import { releaseFolder, takeFolder } from "../runtime/folder-lock.js";
-import { clusterConfigs, type NodeConfig } from "./config.js";
-import { Exit } from "./exit.js";
+import { clusterConfigs, loadNodeConfig, type NodeConfig } from "./config.js";
+import { makeFolder, shownFolder } from "./data-folder.js";
+import { CliError, Exit } from "./exit.js";
 import type { NodeMessage } from "./node-process.js";
+import { ownName } from "./own-name.js";
 import { portInUse } from "./port-probe.js";
 
+const CONFIG_FILE = "config.yaml";
 const RESTART_MS = 2_000;
 const STOP_MS = 8_000;
 /** A node that ends by itself sooner than this after its start is not started again. */
@@ -35,13 +38,13 @@ interface RunningNode {
 
 /** Returns when the cluster has been stopped. @throws Error if it cannot be started */
 export async function up(options: UpOptions): Promise<void> {
-  const folder = resolve(options.dataDir);
   const { nodes, portBase, memory } = options;
-  const configs = clusterConfigs({ nodes, dataDir: folder, portBase, memory });
-  makeFolder(folder);
+  const configs = clusterConfigs({ nodes, dataDir: resolve(options.dataDir), portBase, memory });
+  const folder = makeFolder(options.dataDir, "--data");
   // Before anything is written: the nodes of another `up` on this folder would read it when they are started again.
   const lock = takeFolder(folder);
   try {
+    if (!memory) refuseOtherMembers(configs);
     for (const { listen } of configs) {
       const problem =
         (await portInUse(listen.host, listen.clientPort, "--port-base")) ??
@@ -54,14 +57,25 @@ export async function up(options: UpOptions): Promise<void> {
   }
 }
 
-function makeFolder(folder: string): void {
+/** The nodes would refuse it one by one, and some would begin a cluster of their own in new folders. */
+function refuseOtherMembers(configs: readonly NodeConfig[]): void {
+  for (const { dataDir } of configs) {
+    if (!existsSync(join(dataDir, "log"))) continue;
+    const before = configBefore(dataDir);
+    if (before === null || before.durability === "memory" || before.members.length === configs.length) continue;
+    const count = before.members.length;
+    const found = `${shownFolder(dirname(dataDir))} holds a cluster of ${count} node${count === 1 ? "" : "s"}`;
+    const way = `start it with --nodes ${count}, or begin a new one in another folder with --data`;
+    throw new CliError(Exit.failed, `${found}, and the members of a cluster cannot change yet: ${way}`);
+  }
+}
+
+/** What the last `up` wrote for this node; null if that cannot be told. */
+function configBefore(dataDir: string): NodeConfig | null {
   try {
-    mkdirSync(folder, { recursive: true });
-    if (!statSync(folder).isDirectory()) throw new Error("it is a file");
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "EEXIST" || code === "ENOTDIR" ? "it is a file, or below one" : message;
-    throw new Error(`the data folder ${folder} cannot be used: ${why}; choose another with --data`);
+    return loadNodeConfig(join(dataDir, CONFIG_FILE));
+  } catch {
+    return null;
   }
 }
 
@@ -101,13 +115,13 @@ class Cluster {
   }
 
   private where(): string {
-    return this.options.memory ? "memory (nothing survives a stop)" : this.folder;
+    return this.options.memory ? "memory (nothing survives a stop)" : shownFolder(this.folder);
   }
 
   private startNode(node: RunningNode): void {
     const { config } = node;
     mkdirSync(config.dataDir, { recursive: true });
-    const file = join(config.dataDir, "config.yaml");
+    const file = join(config.dataDir, CONFIG_FILE);
     writeFileSync(file, stringify(configFile(config)));
     const log = openSync(join(config.dataDir, "node.log"), "a");
     const child = fork(fileURLToPath(new URL("../../bin/gamut.js", import.meta.url)), ["node", "--config", file], {
@@ -119,12 +133,12 @@ class Cluster {
     node.child = child;
     node.startedMs = Date.now();
     child.on("message", (message) => this.heard(node, message as NodeMessage));
-    child.on("exit", (code, signal) => this.exited(node, code, signal));
+    child.on("exit", (code, signal) => this.exited(node, child, code, signal));
   }
 
   private heard(node: RunningNode, message: NodeMessage): void {
-    if (message.type === "failed") {
-      console.error(`node ${node.config.node}: ${message.problem}`);
+    if (message.type === "notice") {
+      console.error(`node ${node.config.node}: ${message.text}`);
       return;
     }
     if (message.type === "listening") {
@@ -156,20 +170,21 @@ class Cluster {
     const { host, clientPort } = this.nodes[0].config.listen;
     console.log(table.toString());
     console.log(`redis    redis-cli -h ${host} -p ${clientPort} SET greeting hello`);
-    console.log(`gamut    gamut get greeting --address ${host}:${clientPort}`);
-    console.log(
-      `any node takes any request. Ctrl-C stops; ${this.options.memory ? "nothing stays" : `the data stay in ${this.folder}`}`,
-    );
+    console.log(`gamut    ${ownName()} get greeting --address ${host}:${clientPort}`);
+    const left = this.options.memory ? "nothing stays" : `the data stay in ${shownFolder(this.folder)}`;
+    console.log(`any node takes any request. Ctrl-C stops; ${left}`);
     console.log(`ready    cluster ${status.clusterId}`);
   }
 
-  private exited(node: RunningNode, code: number | null, signal: string | null): void {
+  private exited(node: RunningNode, child: ChildProcess, code: number | null, signal: string | null): void {
+    if (node.child !== child) return;
     node.child = null;
     node.listening = false;
     if (this.stopping) return;
     const how = signal === null ? `with code ${code}` : `by ${signal}`;
     const lived = Date.now() - node.startedMs;
-    console.error(`node ${node.config.node} ended ${how}; its log is ${join(node.config.dataDir, "node.log")}`);
+    const log = shownFolder(join(node.config.dataDir, "node.log"));
+    console.error(`node ${node.config.node} ended ${how} (process ${child.pid}); its log is ${log}`);
     if (!this.shown && signal === null) {
       process.exitCode = Exit.failed;
       this.stop();

@@ -14,7 +14,7 @@ describe("LineLogger", () => {
     const { logger, lines } = collect({ node: 2 });
     logger.warn("peer is silent", { peer: 3, delayMs: 40, why: "no bytes", ok: false, none: null });
     expect(lines).toEqual([
-      '12:03:04.123 warn  node 2  peer is silent  peer=3 delayMs=40 why="no bytes" ok=false none=null\n',
+      '2024-05-06T12:03:04.123Z warn  node 2  peer is silent  peer=3 delayMs=40 why="no bytes" ok=false none=null\n',
     ]);
   });
 
@@ -38,7 +38,7 @@ describe("LineLogger", () => {
     logger.info("b");
     logger.warn("c");
     logger.error("d");
-    expect(lines.map((line) => line.slice(13, 18))).toEqual(["warn ", "error"]);
+    expect(lines.map((line) => line.slice(25, 30))).toEqual(["warn ", "error"]);
   });
 
   it("never lets text break the line, nor grow it without limit", () => {

@@ -68,17 +68,21 @@ export class LineLogger implements Logger {
   }
 }
 
-/** `12:03:04.123 warn  node 2  message  peer=3 delayMs=40` */
+/** `2024-05-06T12:03:04.123Z warn  node 2  message  peer=3 delayMs=40`; the time is UTC */
 function humanLine(time: string, level: LogLevel, node: number | null, message: string, fields?: LogFields): string {
-  let line = `${time.slice(11, 23)} ${level.padEnd(5)} `;
-  if (node !== null) line += `node ${node}  `;
-  line += message;
+  const who = node === null ? "" : `node ${node}  `;
+  return `${time} ${level.padEnd(5)} ${who}${logText(message, fields)}`.slice(0, LINE_CHARS_MAX);
+}
+
+/** `message  peer=3 delayMs=40`: what a line says, without when and who. One line, whatever is in it. */
+export function logText(message: string, fields?: LogFields): string {
+  let text = message;
   let separator = "  ";
   for (const name in fields) {
-    line += `${separator}${name}=${humanValue(fields[name])}`;
+    text += `${separator}${name}=${humanValue(fields[name])}`;
     separator = " ";
   }
-  return oneLine(line).slice(0, LINE_CHARS_MAX);
+  return oneLine(text).slice(0, LINE_CHARS_MAX);
 }
 
 function humanValue(value: LogValue): string {

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Client } from "../../src/cli/client.js";
-import type { NodeMessage } from "../../src/cli/node-process.js";
 import { textOf } from "../../src/cli/reply-reader.js";
 import { until, within } from "./wait.js";
 
@@ -70,9 +69,6 @@ export class Member {
     };
     child.stdout?.on("data", hear);
     child.stderr?.on("data", hear);
-    child.on("message", (message: NodeMessage) => {
-      if (message.type === "failed") this.text += `failed: ${message.problem}\n`;
-    });
     this.gone = new Promise((done) => {
       child.on("close", (code, signal) => {
         running.delete(child);

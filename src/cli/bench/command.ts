@@ -1,8 +1,12 @@
 // `gamut bench`: the load generator from the command line.
 import { Command, InvalidArgumentError, Option } from "commander";
+import { type Address, showAddress } from "../address.js";
+import { withExamples } from "../data-commands.js";
+import { CliError, Exit } from "../exit.js";
+import { addressesOf, gatherAddress } from "../session-flags.js";
 
 interface Flags {
-  readonly address: readonly string[];
+  readonly address: readonly Address[];
   readonly first: boolean;
   readonly driver: "resp" | "etcd";
   readonly op: "set" | "get" | "incr" | "mixed";
@@ -19,15 +23,33 @@ interface Flags {
   readonly duration: number;
   readonly requests: number;
   readonly fill: boolean;
-  readonly pids: readonly number[];
+  readonly pids?: readonly number[];
   readonly json: boolean;
 }
 
-/** The subcommand `bench`. It prints a report; the exit code is 1 when the run failed or an operation did. */
+const EXIT_CODES = `
+Exit codes:
+  0  done
+  1  an operation was answered with an error; the report tells how many
+  2  the command line is wrong
+  3  there is no report: nobody answers, or the run broke off`;
+
+/** How a wrong option is named to the user. */
+const FLAG_OF: Readonly<Record<string, string>> = {
+  addresses: "--address",
+  operation: "--op",
+  readRatio: "--reads",
+  valueSizeBytes: "--value-size",
+  waitReplicas: "--wait",
+  warmupSeconds: "--warmup",
+  durationSeconds: "--duration",
+};
+
+/** The subcommand `bench`. It prints a report. */
 export function benchCommand(): Command {
-  return new Command("bench")
-    .description("Put load on Gamut, Redis or etcd and report throughput, latency and CPU time")
-    .option("-a, --address <host:port>", "a server; repeat it to spread connections over several", gather, [])
+  const command = new Command("bench")
+    .description("put load on Gamut, Redis or etcd and report throughput, latency and CPU time")
+    .option("-a, --address <host:port>", "a server; repeat it to spread connections over several", gatherAddress)
     .option("--first", "send everything to the first address", false)
     .addOption(new Option("--driver <wire>", "wire to speak").choices(["resp", "etcd"]).default("resp"))
     .addOption(new Option("--op <operation>", "what to do").choices(["set", "get", "incr", "mixed"]).default("set"))
@@ -44,49 +66,56 @@ export function benchCommand(): Command {
     .option("--duration <seconds>", "time of measuring", number, 10)
     .option("--requests <n>", "stop after so many operations, if that is sooner; 0 is by time alone", number, 0)
     .option("--fill", "write every key before the warm-up", false)
-    .option("--pids <a,b,c>", "server processes whose CPU time to read", pids, [])
+    .option("--pids <a,b,c>", "server processes whose CPU time to read", pids)
     .option("--json", "print the report as JSON", false)
+    .addHelpText("after", EXIT_CODES)
+    .addHelpText(
+      "after",
+      "\nAddresses also come from GAMUT_ADDRESS=host:port,host:port; else 127.0.0.1:7001 to 7003. etcd's must be given.",
+    )
     .action(run);
+  return withExamples(command, [
+    "gamut bench --duration 5",
+    "gamut bench --op get --fill --connections 256",
+    "gamut bench --rate 5000 --op mixed --reads 0.9 --json",
+    "gamut bench --driver etcd --address 127.0.0.1:2379",
+  ]);
 }
 
 async function run(flags: Flags): Promise<void> {
-  const [{ forkBench }, { parseBenchOptions }, { renderReport }] = await Promise.all([
+  const [{ forkBench }, { benchProblems }, { renderReport }] = await Promise.all([
     import("./fork.js"),
     import("./options.js"),
     import("./report.js"),
   ]);
-  try {
-    const options = parseBenchOptions({
-      driver: flags.driver,
-      addresses: flags.address,
-      firstAddressOnly: flags.first,
-      connections: flags.connections,
-      pipeline: flags.pipeline,
-      rate: flags.rate,
-      operation: flags.op,
-      readRatio: flags.reads,
-      keys: flags.keys,
-      valueSizeBytes: flags.valueSize,
-      seed: flags.seed,
-      waitReplicas: flags.wait,
-      serializableReads: flags.serializable,
-      warmupSeconds: flags.warmup,
-      durationSeconds: flags.duration,
-      requests: flags.requests,
-      fill: flags.fill,
-      pids: flags.pids,
-    });
-    const report = await forkBench(options);
-    console.log(flags.json ? JSON.stringify(report, null, 2) : renderReport(report));
-    if (report.errors > 0) process.exitCode = 1;
-  } catch (error) {
-    console.error(`gamut bench: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = 1;
+  if (flags.driver === "etcd" && flags.address === undefined) {
+    throw new CliError(Exit.usage, "--driver etcd needs --address host:port of an etcd, e.g. 127.0.0.1:2379");
   }
-}
-
-function gather(address: string, before: readonly string[]): string[] {
-  return [...before, address];
+  const options = {
+    driver: flags.driver,
+    addresses: addressesOf(flags).map(showAddress),
+    firstAddressOnly: flags.first,
+    connections: flags.connections,
+    pipeline: flags.pipeline,
+    rate: flags.rate,
+    operation: flags.op,
+    readRatio: flags.reads,
+    keys: flags.keys,
+    valueSizeBytes: flags.valueSize,
+    seed: flags.seed,
+    waitReplicas: flags.wait,
+    serializableReads: flags.serializable,
+    warmupSeconds: flags.warmup,
+    durationSeconds: flags.duration,
+    requests: flags.requests,
+    fill: flags.fill,
+    pids: flags.pids ?? [],
+  };
+  const problems = benchProblems(options, (option) => FLAG_OF[option] ?? `--${option}`);
+  if (problems.length > 0) throw new CliError(Exit.usage, problems.join("; "));
+  const report = await forkBench(options);
+  console.log(flags.json ? JSON.stringify(report, null, 2) : renderReport(report));
+  if (report.errors > 0) process.exitCode = Exit.no;
 }
 
 function number(text: string): number {

@@ -296,7 +296,7 @@ describe.skipIf(notBuilt !== null)(`forked${notBuilt === null ? "" : ` (${notBui
     });
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.send({ addresses: ["nowhere"], connections: 0 });
-    expect(await answer).toEqual({ error: expect.stringMatching(/addresses\.0: address "nowhere" is not host:port/) });
+    expect(await answer).toEqual({ error: expect.stringMatching(/addresses: address "nowhere" is not host:port/) });
     expect(await ended).toBe(0);
   });
 });

@@ -7,7 +7,14 @@ import { KEYS_MAX } from "./workload.js";
 const address = z.string().refine((text) => splitAddress(text) !== null, {
   error: (issue) => `address "${String(issue.input)}" is not host:port; write for example 127.0.0.1:6379`,
 });
-const whole = (least: number, most: number) => z.number().int().min(least).max(most);
+const whole = (least: number, most: number) => {
+  const error = `must be a whole number from ${least} to ${most}`;
+  return z.number({ error }).int({ error }).min(least, { error }).max(most, { error });
+};
+const between = (least: number, most: number) => {
+  const error = `must be a number from ${least} to ${most}`;
+  return z.number({ error }).min(least, { error }).max(most, { error });
+};
 
 const schema = z
   .strictObject({
@@ -21,10 +28,10 @@ const schema = z
     /** Requests in flight on a connection. */
     pipeline: whole(1, 10_000).default(1),
     /** Operations a second of an open loop; 0 is a closed loop. */
-    rate: z.number().min(0).max(10_000_000).default(0),
+    rate: between(0, 10_000_000).default(0),
     operation: z.enum(["set", "get", "incr", "mixed"]).default("set"),
     /** The share of reads in `mixed`. */
-    readRatio: z.number().min(0).max(1).default(0.5),
+    readRatio: between(0, 1).default(0.5),
     keys: whole(1, KEYS_MAX).default(100_000),
     valueSizeBytes: whole(0, 1 << 20).default(100),
     seed: whole(-0x8000_0000, 0x7fff_ffff).default(1),
@@ -32,9 +39,9 @@ const schema = z
     waitReplicas: whole(0, 64).default(0),
     /** etcd only: reads answered by the asked server alone, which may be stale; else reads are linearizable. */
     serializableReads: z.boolean().default(false),
-    warmupSeconds: z.number().min(0).max(3_600).default(1),
+    warmupSeconds: between(0, 3_600).default(1),
     /** Length of the measured window; with `requests`, the longest it may take. */
-    durationSeconds: z.number().positive().max(86_400).default(10),
+    durationSeconds: between(0.001, 86_400).default(10),
     /** End the window after this many operations; 0 is by time alone. */
     requests: whole(0, 1e12).default(0),
     /** Write every key once before the warm-up, so that reads find values. */
@@ -62,8 +69,15 @@ export type BenchOptionsInput = z.input<typeof schema>;
 export function parseBenchOptions(input: unknown): BenchOptions {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const reasons = parsed.error.issues.map((issue) =>
-    issue.path.length > 0 ? `${issue.path.join(".")}: ${issue.message}` : issue.message,
-  );
-  throw new Error(`bench options: ${reasons.join("; ")}`);
+  throw new Error(`bench options: ${problemsOf(parsed.error).join("; ")}`);
+}
+
+/** What is wrong with the options; empty when nothing is. `nameOf`: what the user knows an option by. */
+export function benchProblems(input: unknown, nameOf: (option: string) => string): string[] {
+  const parsed = schema.safeParse(input);
+  return parsed.success ? [] : problemsOf(parsed.error, nameOf);
+}
+
+function problemsOf({ issues }: z.ZodError, nameOf = (option: string) => `${option}:`): string[] {
+  return issues.map(({ path, message }) => (path.length > 0 ? `${nameOf(String(path[0]))} ${message}` : message));
 }

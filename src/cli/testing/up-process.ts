@@ -19,9 +19,11 @@ export class UpProcess {
     this.exited = new Promise((done) => child.on("exit", (code) => done(code)));
   }
 
-  /** Resolves when the cluster is ready. */
-  static async start(args: readonly string[]): Promise<UpProcess> {
-    const up = new UpProcess(spawn(process.execPath, [GAMUT, "up", ...args], { stdio: ["ignore", "pipe", "pipe"] }));
+  /** Resolves when the cluster is ready. `cwd`: where it is started. */
+  static async start(args: readonly string[], cwd = process.cwd()): Promise<UpProcess> {
+    const up = new UpProcess(
+      spawn(process.execPath, [GAMUT, "up", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] }),
+    );
     await up.says(/^ready /m, START_MS_MAX);
     return up;
   }
