@@ -15,8 +15,8 @@ import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import { BufferedState } from "./state/buffered-state.js";
 
-/** Entries of a checkpoint that one turn makes ready: about two milliseconds. */
-const CHECKPOINT_ENTRIES_A_TURN = 2_000;
+/** Entries of a checkpoint that one turn makes ready: one or two milliseconds. */
+const CHECKPOINT_ENTRIES_A_TURN = 500;
 
 /** How the node makes the machine of a group. */
 export type MachineFactory<Message> = (group: GroupId, state: BufferedState) => Machine<Message, Request, Result>;

@@ -42,7 +42,7 @@ export const NODE_DEFAULTS = {
   checkpointBytes: 32 * 1024 * 1024,
   checkpointLogBytes: 128 * 1024 * 1024,
   quietCheckpointBytes: 4 * 1024 * 1024,
-  quietTicks: 50,
+  quietTicks: 500,
   snapshotChunkBytes: 256 * 1024,
   log: LOG_DEFAULTS,
   raft: RAFT_DEFAULTS,
