@@ -41,6 +41,8 @@ writeKeepalive(KEEPALIVE);
 export class Connection {
   /** The other side's newest Hello; null until the handshake has passed. */
   hello: Hello | null = null;
+  /** What this side has last said of itself. */
+  said: Hello | null = null;
   /** Frames pass: the net has judged the Hello and taken the connection. */
   open = false;
   /** Whether this connection waits for the net's next flush. */
@@ -107,6 +109,7 @@ export class Connection {
   }
 
   sendHello(hello: Hello): void {
+    this.said = hello;
     const body = new ByteWriter(256);
     writeHello(body, hello);
     this.sendControl(body.written());
@@ -172,7 +175,8 @@ export class Connection {
 
   private controlReceived(payload: Uint8Array): void {
     const control = readControl(payload);
-    if (control === null || this.retired) return;
+    if (control === null || (this.retired && control instanceof Refusal)) return;
+    // Also on a retired one: frames that come after it are those of who the peer is now.
     if (!(control instanceof Refusal)) this.owner.helloReceived(this, control);
     else if (this.dialedBySelf || this.open) this.owner.refusalReceived(this, control);
     // A dialer whose versions we do not speak: it came as the refusal to answer.

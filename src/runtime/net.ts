@@ -274,7 +274,7 @@ export class TcpNet implements Net, ConnectionOwner {
     const refusal = judgeHello(this.expectation(connection), hello) ?? (peer === undefined ? unknownNode(hello) : null);
     if (refusal !== null || peer === undefined) {
       if (refusal !== null) this.refuse(connection, refusal);
-    } else if (connection.open) {
+    } else if (connection.hello !== null) {
       this.identityChanged(peer, connection, hello);
     } else {
       this.greet(peer, connection, hello);
@@ -329,6 +329,7 @@ export class TcpNet implements Net, ConnectionOwner {
   private establish(peer: Peer, connection: Connection, old: Connection | null, hello: Hello): void {
     const sameLife = old?.hello?.boot === hello.boot && old.hello.incarnation === hello.incarnation;
     peer.connected(connection);
+    this.repeatHello(peer, connection);
     if (old !== null) {
       old.retire();
       if (sameLife) return;
@@ -339,17 +340,29 @@ export class TcpNet implements Net, ConnectionOwner {
     this.connected(peer, connection, hello);
   }
 
+  /** This node may have become another since it dialed. */
+  private repeatHello(peer: Peer, connection: Connection): void {
+    const { said, dial } = connection;
+    if (said === null || (said.incarnation === this.incarnation && said.clusterId === this.clusterId)) return;
+    connection.sendHello(this.hello(peer, dial));
+  }
+
+  /** What a process says of itself on one connection holds for all that it has: two may be there while dials cross. */
   private identityChanged(peer: Peer, connection: Connection, hello: Hello): void {
     const before = connection.hello;
-    if (peer.connection !== connection || before === null) return;
+    if (before === null) return;
     if (before.boot !== hello.boot || before.node !== hello.node) {
       connection.end("its handshake changed while connected");
       return;
     }
     connection.hello = hello;
-    if (before.incarnation === hello.incarnation) return;
+    const current = peer.connection;
+    // Incarnations rise: a lower one has been overtaken by what came over the other connection.
+    if (current?.hello?.boot !== hello.boot || hello.incarnation < peer.incarnation) return;
+    current.hello = hello;
+    if (peer.incarnation === hello.incarnation) return;
     this.disconnected(peer, "it has a new incarnation");
-    if (peer.connection === connection) this.connected(peer, connection, hello);
+    if (peer.connection === current) this.connected(peer, current, hello);
   }
 
   private connected(peer: Peer, connection: Connection, hello: Hello): void {
