@@ -343,7 +343,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     if (this.state === "running" || this.state === "stopping") this.log.submit();
     if (tick && this.state === "stopping" && this.windDown!.isOver()) {
       this.state = "stopped";
-      this.windDown!.finish();
+      this.windDown!.done();
     }
   }
 

@@ -11,7 +11,8 @@ export class WindDown {
   constructor(
     private readonly groups: HostedGroups,
     private readonly peers: Peers,
-    private readonly done: () => void,
+    /** To be called once it is over. */
+    readonly done: () => void,
   ) {
     groups.windDown();
   }
@@ -22,9 +23,5 @@ export class WindDown {
     // Nobody is there to take over: no use in waiting.
     const mustWait = (this.peers.connectedCount > 0 && this.groups.leads) || this.groups.isBusy;
     return !mustWait || this.ticks >= PATIENCE_TICKS;
-  }
-
-  finish(): void {
-    this.done();
   }
 }
