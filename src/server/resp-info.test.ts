@@ -1,28 +1,10 @@
 import { afterEach, expect, test } from "vitest";
-import type { ServerLimits } from "./limits.js";
-import { ClientListener } from "./listener.js";
 import { humanBytes } from "./resp-info.js";
 import { ServerStats } from "./stats.js";
-import { MemoryBackend } from "./testing/memory-backend.js";
-import { RawClient } from "./testing/raw-client.js";
+import type { RawClient } from "./testing/raw-client.js";
+import { closeOpen, serve } from "./testing/serve.js";
 
-const open: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-
-async function serve(limits: Partial<ServerLimits> = {}) {
-  const backend = new MemoryBackend();
-  const listener = await ClientListener.listen({ backend, host: "127.0.0.1", port: 0, limits });
-  open.push(listener);
-  const client = async (): Promise<RawClient> => {
-    const raw = await RawClient.connect(listener.port);
-    open.push(raw);
-    return raw;
-  };
-  return { backend, client, raw: await client() };
-}
+afterEach(closeOpen);
 
 /** The fields of `INFO …`; those of Redis are in no line twice. */
 async function info(raw: RawClient, ...sections: string[]): Promise<Map<string, string>> {
@@ -36,7 +18,8 @@ async function info(raw: RawClient, ...sections: string[]): Promise<Map<string, 
 const request = (...words: string[]): number => 4 + words.reduce((sum, word) => sum + 6 + word.length, 0);
 
 test("INFO answers the sections asked for, and all without one", async () => {
-  const { raw } = await serve();
+  const { client } = await serve();
+  const raw = await client();
   const titles = async (...words: string[]): Promise<string> =>
     ((await raw.ask(["INFO", ...words]))[0].match(/# \w+/g) ?? []).join(" ");
   const all = "# Server # Clients # Memory # Persistence # Stats # Replication # Keyspace";
@@ -47,7 +30,8 @@ test("INFO answers the sections asked for, and all without one", async () => {
 });
 
 test("INFO stats counts what the port has done; CONFIG RESETSTAT begins anew", async () => {
-  const { raw, client } = await serve({ connectionsMax: 2 });
+  const { client } = await serve({ connectionsMax: 2 });
+  const raw = await client();
   // GET is taken and fails, NOPE and the second GET are none; what is held (INFO behind GET) counts once.
   const replies = await raw.ask(["SET", "k", "v"], ["GET", "k"], ["EXPIRE", "k", "x"], ["NOPE"], ["GET"]);
   const before = await info(raw, "stats");
@@ -91,7 +75,8 @@ test("rates are those of the last second", () => {
 });
 
 test("INFO clients tells who waits for a WAIT", async () => {
-  const { raw, client } = await serve();
+  const { client } = await serve();
+  const raw = await client();
   const waiting = await client();
   waiting.send(["WAIT", "5", "300"], ["PING"]);
   while ((await info(raw, "clients")).get("blocked_clients") !== "1") await new Promise((go) => setTimeout(go, 1));
@@ -101,7 +86,8 @@ test("INFO clients tells who waits for a WAIT", async () => {
 });
 
 test("INFO memory is the process's, in bytes and for a person", async () => {
-  const { raw } = await serve();
+  const { client } = await serve();
+  const raw = await client();
   const memory = await info(raw, "memory");
   const used = Number(memory.get("used_memory"));
   expect(used / process.memoryUsage.rss()).toBeCloseTo(1, 0);
@@ -119,7 +105,8 @@ test("INFO memory is the process's, in bytes and for a person", async () => {
 });
 
 test("INFO keyspace and persistence are about the connection's keyspace", async () => {
-  const { raw, backend } = await serve();
+  const { client, backend } = await serve();
+  const raw = await client();
   expect((await info(raw, "keyspace")).has("db0")).toBe(false);
   await raw.ask(["MSET", "a", "1", "b", "2"], ["DEL", "a"], ["SET", "c", "3", "EX", "100"]);
   const [size] = await raw.ask(["DBSIZE"]);
@@ -137,7 +124,8 @@ test("INFO keyspace and persistence are about the connection's keyspace", async 
 const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
 
 test("ROLE and INFO replication: a slave names its master, a master its slaves", async () => {
-  const { raw, backend } = await serve();
+  const { client, backend } = await serve();
+  const raw = await client();
   const slave = (host: string, port: number, link: string): string =>
     `*5\r\n${bulk("slave")}${bulk(host)}:${port}\r\n${bulk(link)}:9\r\n`;
   expect(await raw.ask(["ROLE"])).toEqual([slave("127.0.0.1", 6001, "connected")]);
@@ -158,7 +146,8 @@ test("ROLE and INFO replication: a slave names its master, a master its slaves",
 });
 
 test("a value over the limit is an error; a bulk far over it ends the connection, and the error is heard", async () => {
-  const { raw, client } = await serve();
+  const { client } = await serve();
+  const raw = await client();
   const [over, pong] = await raw.ask(["SET", "k", "x".repeat(1_048_577)], ["PING"]);
   expect(over).toMatch(/^-ERR value_too_large: /);
   expect(pong).toBe("+PONG\r\n");

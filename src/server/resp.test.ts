@@ -4,34 +4,11 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { afterEach, describe, expect, test } from "vitest";
 import { Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
-import type { ServerLimits } from "./limits.js";
-import { ClientListener } from "./listener.js";
-import { MemoryBackend } from "./testing/memory-backend.js";
+import type { ClientListener } from "./listener.js";
 import { RawClient } from "./testing/raw-client.js";
+import { closeOpen, open, serve } from "./testing/serve.js";
 
-const open: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-
-interface Served {
-  backend: MemoryBackend;
-  listener: ClientListener;
-  client: () => Promise<RawClient>;
-}
-
-async function serve(limits: Partial<ServerLimits> = {}): Promise<Served> {
-  const backend = new MemoryBackend();
-  const listener = await ClientListener.listen({ backend, host: "127.0.0.1", port: 0, limits });
-  open.push(listener);
-  const client = async (): Promise<RawClient> => {
-    const raw = await RawClient.connect(listener.port);
-    open.push(raw);
-    return raw;
-  };
-  return { backend, listener, client };
-}
+afterEach(closeOpen);
 
 async function until(condition: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + 10_000;
