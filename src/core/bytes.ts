@@ -71,6 +71,8 @@ export interface ByteFunctions {
   latin1Write(text: string, target: Uint8Array, at: number): void;
   /** Contents may be arbitrary: the caller overwrites all of it. */
   allocate(length: number): Uint8Array;
+  /** As `allocate`, in memory that another thread can be shown without a copy, where there are threads. */
+  allocateShared(length: number): Uint8Array;
 }
 
 export const portableBytes: ByteFunctions = {
@@ -78,6 +80,7 @@ export const portableBytes: ByteFunctions = {
   latin1Decode: latin1DecodePortable,
   latin1Write: latin1WritePortable,
   allocate: allocatePortable,
+  allocateShared: allocatePortable,
 };
 
 let fast: ByteFunctions = portableBytes;
@@ -103,6 +106,10 @@ export function latin1Encode(text: string): Uint8Array {
 
 export function allocate(length: number): Uint8Array {
   return fast.allocate(length);
+}
+
+export function allocateShared(length: number): Uint8Array {
+  return fast.allocateShared(length);
 }
 
 /** A copy that does not keep the larger buffer behind `bytes` alive. */

@@ -14,6 +14,8 @@ export interface NodeContext {
   /** Numbers of snapshot streams: unique in this life of the node. */
   nextSnapshotId(): number;
   wake(): void;
+  /** Something of this node's data is not what was written: this life ends, and the data are rebuilt. */
+  damaged(reason: string): void;
   /** The node cannot go on. */
   fatal(reason: string): void;
 }

@@ -15,9 +15,6 @@ import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import { BufferedState } from "./state/buffered-state.js";
 
-/** Entries of a checkpoint that one turn makes ready: one or two milliseconds. */
-const CHECKPOINT_ENTRIES_A_TURN = 500;
-
 /** How the node makes the machine of a group. */
 export type MachineFactory<Message> = (group: GroupId, state: BufferedState) => Machine<Message, Request, Result>;
 
@@ -138,7 +135,7 @@ export class Group<Message = unknown> {
       this.context.log.cut(this.id, this.cutDone);
     }
     if (outbox.hasMore && !this.receiver?.finishing) this.context.wake();
-    if (outbox.snapshots.length > 0) this.drainSnapshots();
+    if (outbox.snapshots.length > 0 && this.state.mayOpenSnapshot) this.drainSnapshots();
     if (outbox.replies.length > 0) this.drainReplies();
     this.maybeCheckpoint();
   }
@@ -197,10 +194,7 @@ export class Group<Message = unknown> {
 
   private maybeCheckpoint(): void {
     const { state } = this;
-    if (!state.mayCheckpoint) {
-      if (state.advance(CHECKPOINT_ENTRIES_A_TURN)) this.context.wake();
-      return;
-    }
+    if (!state.mayCheckpoint) return;
     const { outbox } = this.machine;
     if (!this.checkpointIsDue || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
     this.checkpointAsked = false;
@@ -209,10 +203,10 @@ export class Group<Message = unknown> {
     state.beginCheckpoint(appliedPosition, appliedEpoch, new Uint8Array(0), (error) => {
       if (this.stopped) return;
       if (error === null) this.machine.checkpointed(appliedPosition);
+      else if (error.code === "damaged") this.context.damaged(error.message);
       else if (error.code !== "ENOSPC") this.context.fatal(`the state's checkpoint failed: ${error.message}`);
       this.context.wake();
     });
-    this.context.wake();
   }
 
   private get checkpointIsDue(): boolean {

@@ -199,7 +199,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   /** What was read from the state is not what was written: note it, stop, and rebuild at the next start. */
-  private damaged(problem: string): void {
+  damaged(problem: string): void {
     const reason = `${problem}. The next start sets the data aside and rebuilds them from the peers`;
     this.state = "stopped";
     this.identityFile.change({ damage: problem }, () => this.events.fatal(reason, true));

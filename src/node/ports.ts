@@ -3,6 +3,8 @@
  * from within the call. The runtime implements them on Node.js, the simulator on a seed, the browser in memory.
  */
 import type { Incarnation, NodeId } from "../core/machine.js";
+import type { Block } from "./state/change-blocks.js";
+import type { CheckpointDraft } from "./state/seal-changes.js";
 
 export interface Clock {
   /** Never goes back; ms from an arbitrary start. */
@@ -34,7 +36,8 @@ export interface NetListener {
   peerDisconnected(peer: NodeId): void;
 }
 
-export type DiskErrorCode = "ENOSPC" | "EIO" | "ENOENT" | "EACCES" | "EEXIST" | "other";
+/** `damaged`: what is there is not what was written. */
+export type DiskErrorCode = "ENOSPC" | "EIO" | "ENOENT" | "EACCES" | "EEXIST" | "damaged" | "other";
 
 export class DiskError extends Error {
   override readonly name = "DiskError";
@@ -87,10 +90,11 @@ export interface GroupStore {
   /** What the newest commit said of itself; null before the first. */
   meta(): Uint8Array | null;
   /**
-   * All changes (null deletes) and the meta in one step. Visible and durable when `done` is called without an error. The
-   * map and the bytes are the store's until then. Several commits take effect in the order of their calls.
+   * Seals all changes and makes them durable, with the meta that follows from them and the draft, in one step as far as
+   * a crash can tell. Until `done` is called, `get` and `range` may show some of the changes already, and no reader may
+   * be opened. The blocks are the store's until then. Several commits take effect in the order of their calls.
    */
-  commit(changes: ReadonlyMap<string, Uint8Array | null>, meta: Uint8Array, done: Done): void;
+  commit(changes: readonly Block[], draft: CheckpointDraft, done: Done): void;
   /** A consistent view of the newest durable commit (there must be one), read in chunks while commits go on. Close it. */
   openReader(): StoreReader;
   /** Collects a whole new content aside; `finish` puts it in the place of the old in one step. */

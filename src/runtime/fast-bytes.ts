@@ -46,6 +46,10 @@ function allocate(length: number): Uint8Array {
   return bytes;
 }
 
+function allocateShared(length: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(length));
+}
+
 function crc32(bytes: Uint8Array, seed: number): number {
   return bytes.length <= CRC_PORTABLE_MAX ? portableBytes.crc32(bytes, seed) : zlibCrc32(bytes, seed);
 }
@@ -70,6 +74,7 @@ export const fastBytes: ByteFunctions = {
   latin1Decode: typeof nativeSlice === "function" ? latin1Decode : portableBytes.latin1Decode,
   latin1Write: typeof nativeWrite === "function" ? latin1Write : portableBytes.latin1Write,
   allocate,
+  allocateShared,
 };
 
 useFastBytes(fastBytes);

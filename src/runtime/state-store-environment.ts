@@ -74,7 +74,7 @@ export function openEnvironment(folder: string, options: EnvironmentOptions): Ro
 }
 
 /** Makes the names in a folder durable: LMDB syncs what is in its file, not that there is one. */
-function syncFolder(path: string): void {
+export function syncFolder(path: string): void {
   const folder = openSync(path, "r");
   try {
     fsyncSync(folder);
@@ -135,7 +135,12 @@ export function openBinaryDatabase(root: RootDatabase, name: string): LmdbDataba
 }
 
 const MDB_MAP_FULL = -30_792;
-const CODES: Readonly<Record<number, DiskErrorCode>> = {
+/** LMDB tells a number of its own or the system's, Node the system's name. */
+const CODES: Readonly<Record<string, DiskErrorCode>> = {
+  ENOSPC: "ENOSPC",
+  ENOENT: "ENOENT",
+  EIO: "EIO",
+  EACCES: "EACCES",
   [MDB_MAP_FULL]: "ENOSPC",
   2: "ENOENT",
   5: "EIO",
@@ -166,7 +171,7 @@ export function tellsDamage(error: unknown): boolean {
 export function diskErrorOf(error: unknown, context: string): DiskError {
   if (error instanceof DiskError) return error;
   const { code, message } = error as { code?: unknown; message?: string };
-  const known: DiskErrorCode = (typeof code === "number" && CODES[code]) || "other";
+  const known: DiskErrorCode = CODES[String(code)] ?? "other";
   return new DiskError(known, `${context}: ${message ?? String(error)}`);
 }
 

@@ -1,10 +1,12 @@
 import { assert } from "../core/assert.js";
 import { EMPTY_BYTES } from "../core/bytes.js";
 import type { GroupId } from "../core/machine.js";
-import type { Done, GroupStore, StoreReader, StoreReplacement } from "../node/ports.js";
+import { DiskError, type Done, type GroupStore, type StoreReader, type StoreReplacement } from "../node/ports.js";
+import { type Block, ChangeBlocks } from "../node/state/change-blocks.js";
+import type { CheckpointDraft } from "../node/state/seal-changes.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
 import { type LmdbDatabase, type ReadTransaction, type Side, tellsDamage } from "./state-store-environment.js";
-import type { StateStoreQueue } from "./state-store-queue.js";
+import { HalfDone, type StateStoreQueue } from "./state-store-queue.js";
 import type { GroupRecord } from "./state-store-record.js";
 
 /** The two databases of a group; index is the side. */
@@ -31,8 +33,8 @@ export class LmdbGroupStore implements GroupStore {
   ) {
     const record = reads.record(group);
     this.side = record === null ? 0 : record.side;
-    // No meta is that short: whoever decodes it finds the damage.
-    this.newestMeta = record === null ? EMPTY_BYTES : record.meta;
+    // No meta is that short: whoever decodes it finds the damage. A half done checkpoint is none without its redo file.
+    this.newestMeta = record === null || record.halfDone ? EMPTY_BYTES : record.meta;
     this.database = sides[this.side];
   }
 
@@ -50,16 +52,23 @@ export class LmdbGroupStore implements GroupStore {
     return this.newestMeta;
   }
 
-  commit(changes: ReadonlyMap<string, Uint8Array | null>, meta: Uint8Array, done: Done): void {
-    const { group } = this;
-    this.writes().pack(
-      changes,
-      (blocks) => ({ kind: "commit", group, side: this.side, blocks, meta }),
-      (error) => {
-        if (error === null) this.newestMeta = meta;
-        done(error);
-      },
-    );
+  commit(blocks: readonly Block[], draft: CheckpointDraft, done: Done): void {
+    const { group, side } = this;
+    const queue = this.writes();
+    const ended: Done = (error) => {
+      if (error instanceof HalfDone) {
+        queue.runLater({ kind: "resume", group }, ended);
+        return;
+      }
+      const meta = error === null ? this.reads.record(group)?.meta : undefined;
+      if (error === null && !meta) {
+        done(new DiskError("damaged", `the record of group ${group}, just written, cannot be read`));
+        return;
+      }
+      this.newestMeta = meta ?? this.newestMeta;
+      done(error);
+    };
+    queue.run({ kind: "commit", group, side, blocks, draft }, ended);
   }
 
   openReader(): StoreReader {
@@ -141,7 +150,9 @@ class LmdbReplacement implements StoreReplacement {
   put(entries: ReadonlyMap<string, Uint8Array>, done: Done): void {
     assert(!this.ended, "the replacement has ended");
     const { group, side } = this;
-    this.queue.pack(entries, (blocks) => ({ kind: "fill", group, side, blocks }), done);
+    const changes = new ChangeBlocks();
+    for (const [key, sealed] of entries) changes.addSealed(key, sealed);
+    this.queue.run({ kind: "fill", group, side, blocks: changes.blocks }, done);
   }
 
   finish(meta: Uint8Array, done: Done): void {

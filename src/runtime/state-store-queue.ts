@@ -1,10 +1,12 @@
 import { Worker } from "node:worker_threads";
 import { DiskError, type Done } from "../node/ports.js";
 import { builtFile } from "./built-file.js";
-import { type Block, ChangePacker, type WriterAnswer, type WriterData, type WriterJob } from "./state-store-jobs.js";
+import type { WriterAnswer, WriterData, WriterJob } from "./state-store-jobs.js";
 
-/** About half a millisecond of packing. */
-const ENTRIES_PER_TURN = 1_000;
+const RUN_LATER_MS = 500;
+
+/** The disk was full in the middle of a job that can only go forward. */
+export class HalfDone extends DiskError {}
 
 interface Task {
   /** Does its part on this thread; a job for the writer, or null when there is none. */
@@ -20,6 +22,7 @@ export class StateStoreQueue {
   private readonly worker: Worker;
   private readonly tasks: Task[] = [];
   private running = false;
+  private closing = false;
   private answered: Done | null = null;
   /** Why nothing can be written any more. */
   private failure: DiskError | null = null;
@@ -36,20 +39,16 @@ export class StateStoreQueue {
   }
 
   run(job: WriterJob, done: Done): void {
+    if (job.kind === "close") this.closing = true;
     this.add({ start: (begin) => begin(job), done });
   }
 
-  /** Packs the changes over several turns, then runs the job made from them. */
-  pack(changes: ReadonlyMap<string, Uint8Array | null>, make: (blocks: Block[]) => WriterJob, done: Done): void {
-    const start = (begin: (job: WriterJob) => void): void => {
-      const packer = new ChangePacker(changes);
-      const step = (): void => {
-        if (packer.pack(ENTRIES_PER_TURN)) begin(make(packer.blocks));
-        else setImmediate(step);
-      };
-      step();
+  /** Runs the job after a while, unless all is closed by then. */
+  runLater(job: WriterJob, done: Done): void {
+    const run = (): void => {
+      if (!this.closing) this.run(job, done);
     };
-    this.add({ start, done });
+    setTimeout(run, RUN_LATER_MS).unref();
   }
 
   /** Runs on this thread when no transaction of the writer is open. `done` gets what it throws. */
@@ -94,16 +93,13 @@ export class StateStoreQueue {
       return;
     }
     this.answered = finish;
-    const blocks = job.kind === "commit" || job.kind === "fill" ? job.blocks : [];
-    this.worker.postMessage(
-      job,
-      blocks.map((block) => block.buffer),
-    );
+    this.worker.postMessage(job);
   }
 
-  private answer({ error }: WriterAnswer): void {
+  private answer({ error, halfDone }: WriterAnswer): void {
     this.committed();
-    this.answered?.(error === null ? null : new DiskError(error.code, error.message));
+    const Kind = halfDone ? HalfDone : DiskError;
+    this.answered?.(error === null ? null : new Kind(error.code, error.message));
   }
 
   private fail(reason: string): void {

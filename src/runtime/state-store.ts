@@ -114,6 +114,12 @@ export class LmdbStateStore implements StateStore, GroupReads {
     return bytes === undefined ? null : GroupRecord.decode(bytes);
   }
 
+  /** Whether a checkpoint is under way of which a part is there already. */
+  isHalfDone(group: GroupId): boolean {
+    this.root.resetReadTxn();
+    return this.record(group)?.halfDone ?? false;
+  }
+
   beginRead(): ReadTransaction {
     return this.root.useReadTransaction();
   }

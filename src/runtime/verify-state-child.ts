@@ -7,6 +7,9 @@ import { StateFolderDamaged, tellsDamage } from "./state-store-environment.js";
 import type { ChildReport } from "./verify-state.js";
 
 const ENTRIES_PER_STEP = 10_000;
+/** A checkpoint that goes in several transactions takes a second or two; with a full disk it waits. */
+const WHOLE_WAIT_MS = 30_000;
+const WHOLE_POLL_MS = 20;
 
 function verifyFolder(folder: string): ChildReport {
   const verdicts: StateVerdict[] = [];
@@ -23,6 +26,7 @@ function verifyFolder(folder: string): ChildReport {
 
 function verifyOne(group: number, store: LmdbStateStore): StateVerdict {
   try {
+    waitUntilWhole(group, store);
     const steps = verifyGroup(group, store.read(group), ENTRIES_PER_STEP);
     let step = steps.next();
     while (!step.done) step = steps.next();
@@ -30,6 +34,15 @@ function verifyOne(group: number, store: LmdbStateStore): StateVerdict {
   } catch (error) {
     if (!(error instanceof StateDamaged) && !tellsDamage(error)) throw error;
     return { group, damage: (error as Error).message, entryCount: 0, position: 0 };
+  }
+}
+
+/** The node may be in the middle of a checkpoint. Throws when it does not come to its end. */
+function waitUntilWhole(group: number, store: LmdbStateStore): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; store.isHalfDone(group); waitedMs += WHOLE_POLL_MS) {
+    if (waitedMs > WHOLE_WAIT_MS) throw new Error(`a checkpoint of group ${group} is half done: start the node`);
+    Atomics.wait(pause, 0, 0, WHOLE_POLL_MS);
   }
 }
 

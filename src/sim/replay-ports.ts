@@ -1,4 +1,4 @@
-import { type ByteReader, copyBytes } from "../core/bytes.js";
+import { type ByteReader, copyBytes, latin1Decode } from "../core/bytes.js";
 import { MapState } from "../core/map-state.js";
 import type {
   Clock,
@@ -16,7 +16,9 @@ import type {
   StoreReplacement,
 } from "../node/ports.js";
 import type { OutputHash } from "../node/record/recorder.js";
-import { ValueKind } from "../node/record/recording-ports.js";
+import { hashChanges, ValueKind } from "../node/record/recording-ports.js";
+import { type Block, forEachChange } from "../node/state/change-blocks.js";
+import { type CheckpointDraft, sealChanges } from "../node/state/seal-changes.js";
 
 /** Where the values of clock and chance come from. */
 export interface ReplaySource {
@@ -162,15 +164,22 @@ class ReplayGroupStore implements GroupStore {
     return this.metaBytes;
   }
 
-  commit(changes: ReadonlyMap<string, Uint8Array | null>, meta: Uint8Array, done: Done): void {
-    this.ports.simple("commit", `${this.group} ${changes.size}`, meta, done, () => {
-      for (const [key, value] of changes) {
-        if (value === null) this.content.delete(key);
-        else this.content.put(key, value);
-      }
-      this.metaBytes = meta;
+  commit(changes: readonly Block[], draft: CheckpointDraft, done: Done): void {
+    const { content, ports } = this;
+    ports.simple("commit", `${draft.group} ${draft.position}`, null, done, () => {
+      const meta = sealChanges(
+        (visit) => forEachChange(changes, visit),
+        draft,
+        (key) => content.get(latin1Decode(key)),
+      );
+      forEachChange(changes, (change) => {
+        const key = latin1Decode(change.key);
+        if (change.valueLength < 0) content.delete(key);
+        else content.put(key, copyBytes(change.sealed));
+      });
+      this.metaBytes = meta.encode();
     });
-    for (const [key, value] of changes) this.ports.hash.add("change", key, value);
+    hashChanges(ports.hash, changes);
   }
 
   openReader(): StoreReader {

@@ -1,5 +1,5 @@
 import { assert } from "../core/assert.js";
-import { copyBytes, EMPTY_BYTES } from "../core/bytes.js";
+import { copyBytes, EMPTY_BYTES, latin1Decode } from "../core/bytes.js";
 import type { GroupId } from "../core/machine.js";
 import {
   DiskError,
@@ -10,6 +10,8 @@ import {
   type StoreReader,
   type StoreReplacement,
 } from "../node/ports.js";
+import { type Block, forEachChange } from "../node/state/change-blocks.js";
+import { type CheckpointDraft, sealChanges } from "../node/state/seal-changes.js";
 import { TraceHash } from "./trace-hash.js";
 
 export interface SimStateStoreOptions {
@@ -253,11 +255,21 @@ class SimGroupStore implements GroupStore {
     return this.current().meta;
   }
 
-  commit(changes: ReadonlyMap<string, Uint8Array | null>, meta: Uint8Array, done: Done): void {
+  commit(changes: readonly Block[], draft: CheckpointDraft, done: Done): void {
     const { group, store } = this;
     const apply = (): void => {
+      const before = store.version(group);
+      const meta = sealChanges(
+        (visit) => forEachChange(changes, visit),
+        draft,
+        (key) => before.entries.get(latin1Decode(key)),
+      );
+      const sealed = new Map<string, Uint8Array | null>();
+      forEachChange(changes, (change) => {
+        sealed.set(latin1Decode(change.key), change.valueLength < 0 ? null : copyBytes(change.sealed));
+      });
       store.commitCount += 1;
-      store.setVersion(group, store.version(group).with(changes, meta));
+      store.setVersion(group, before.with(sealed, meta.encode()));
     };
     store.transact(this.life, { apply, done, grows: true });
   }

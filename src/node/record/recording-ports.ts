@@ -1,4 +1,4 @@
-import type { ByteWriter } from "../../core/bytes.js";
+import { type ByteWriter, latin1Decode } from "../../core/bytes.js";
 import type {
   Clock,
   Disk,
@@ -14,6 +14,8 @@ import type {
   StoreReader,
   StoreReplacement,
 } from "../ports.js";
+import { type Block, forEachChange } from "../state/change-blocks.js";
+import type { CheckpointDraft } from "../state/seal-changes.js";
 import { EventKind } from "./format.js";
 import type { OutputHash, Recorder } from "./recorder.js";
 
@@ -216,10 +218,11 @@ class RecordingGroupStore implements GroupStore {
     return this.store.meta();
   }
 
-  commit(changes: ReadonlyMap<string, Uint8Array | null>, meta: Uint8Array, done: Done): void {
-    const call = this.calls.begin("commit", `${this.group} ${changes.size}`, meta);
-    for (const [key, value] of changes) this.calls.recorder.hash.add("change", key, value);
-    this.store.commit(changes, meta, this.calls.done(call, done));
+  commit(changes: readonly Block[], draft: CheckpointDraft, done: Done): void {
+    const { group, position } = draft;
+    const call = this.calls.begin("commit", `${group} ${position}`, null);
+    hashChanges(this.calls.recorder.hash, changes);
+    this.store.commit(changes, draft, this.calls.done(call, done));
   }
 
   openReader(): StoreReader {
@@ -246,4 +249,11 @@ class RecordingGroupStore implements GroupStore {
   drop(done: Done): void {
     this.store.drop(this.calls.done(this.calls.begin("drop", String(this.group), null), done));
   }
+}
+
+/** What a checkpoint is asked to change, as the recording and the replay hash it. */
+export function hashChanges(hash: OutputHash, changes: readonly Block[]): void {
+  forEachChange(changes, (change) => {
+    hash.add("change", latin1Decode(change.key), change.valueLength < 0 ? null : change.value);
+  });
 }

@@ -2,7 +2,7 @@ import { assert } from "../../core/assert.js";
 import type { GroupId } from "../../core/machine.js";
 import type { State } from "../../core/state.js";
 import type { DiskError, Done, GroupStore } from "../ports.js";
-import { Checkpoint } from "./checkpoint.js";
+import { SparePool } from "./change-blocks.js";
 import { CheckpointMeta } from "./checkpoint-meta.js";
 import { DeadStretches } from "./dead-stretches.js";
 import { EntrySeal, KEY_BYTES_MAX } from "./entry-seal.js";
@@ -22,12 +22,12 @@ import { type StateVerdict, verifyGroup } from "./verify-group.js";
 export class BufferedState implements State {
   private readonly seal: EntrySeal;
   private readonly dead = new DeadStretches();
+  private readonly pool = new SparePool();
   /** Changes since the last `beginCheckpoint`. */
-  private active = new Overlay();
-  private checkpoint: Checkpoint | null = null;
+  private active = new Overlay(this.pool);
+  /** Changes of the checkpoint under way. */
+  private frozen: Overlay | null = null;
   private checkpointDone: Done | null = null;
-  /** Whether the checkpoint is in the store's hands. */
-  private committing = false;
   private install: SnapshotInstall | null = null;
   /** An install's last step, while it waits for a checkpoint to end. */
   private afterCheckpoint: (() => void) | null = null;
@@ -39,8 +39,12 @@ export class BufferedState implements State {
     private readonly store: GroupStore,
   ) {
     this.seal = new EntrySeal(group);
-    const meta = store.meta();
-    this.durable = meta === null ? null : CheckpointMeta.decode(group, meta);
+    this.durable = this.readMeta();
+  }
+
+  private readMeta(): CheckpointMeta | null {
+    const meta = this.store.meta();
+    return meta === null ? null : CheckpointMeta.decode(this.group, meta);
   }
 
   /** The last durable checkpoint; null before the first. */
@@ -48,23 +52,28 @@ export class BufferedState implements State {
     return this.durable;
   }
 
-  /** Memory that changes take which are not durable yet, those of a checkpoint under way included (estimate). */
+  /** Memory that changes take which are not durable yet, those of a checkpoint under way included. */
   get bytesPending(): number {
-    return this.active.byteCount + (this.checkpoint === null ? 0 : this.checkpoint.overlay.byteCount);
+    return this.active.byteCount + (this.frozen === null ? 0 : this.frozen.byteCount);
   }
 
   get entriesPending(): number {
-    return this.active.entryCount + (this.checkpoint === null ? 0 : this.checkpoint.overlay.entryCount);
+    return this.active.entryCount + (this.frozen === null ? 0 : this.frozen.entryCount);
   }
 
   /** Neither a checkpoint nor the last step of an install is under way. */
   get mayCheckpoint(): boolean {
-    return this.checkpoint === null && (this.install === null || !this.install.finishing);
+    return this.frozen === null && (this.install === null || !this.install.finishing);
+  }
+
+  /** The store holds one whole checkpoint, and not parts of the next. */
+  get mayOpenSnapshot(): boolean {
+    return this.frozen === null;
   }
 
   get(key: string): Uint8Array | undefined {
     let value = this.active.get(key);
-    if (value === undefined && this.checkpoint !== null) value = this.checkpoint.overlay.get(key);
+    if (value === undefined && this.frozen !== null) value = this.frozen.get(key);
     if (value !== undefined) return value === null ? undefined : value;
     const sealed = this.store.get(key);
     return sealed === undefined ? undefined : this.seal.open(key, sealed);
@@ -84,53 +93,41 @@ export class BufferedState implements State {
   range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
     const from = this.dead.skip(start);
     if (from >= end) return;
-    const older = this.checkpoint === null ? null : this.checkpoint.overlay;
-    const walk = new MergedRange(this.store, this.seal, this.active, older, from, end, visit);
+    const walk = new MergedRange(this.store, this.seal, this.active, this.frozen, from, end, visit);
     walk.run();
     if (walk.deadCount > 0) this.dead.learn(start, walk.firstLiveKey ?? end);
   }
 
   /**
-   * Freezes what was collected and begins to make it durable as the state at (position, epoch). Writes go on. Call
-   * {@link advance} in every turn from now on; `done` is called once. After ENOSPC all changes are pending as before
-   * and a later checkpoint may succeed; any other error leaves open what the store holds: stop the node.
+   * Freezes what was collected and begins to make it durable as the state at (position, epoch). Writes go on. `done` is
+   * called once. After ENOSPC all changes are pending as before and a later checkpoint may succeed; any other error
+   * leaves open what the store holds: stop the node.
    */
   beginCheckpoint(position: number, epoch: number, extra: Uint8Array, done: Done): void {
     assert(this.mayCheckpoint, "a checkpoint is under way");
-    const sum = this.durable === null ? new EntrySum() : this.durable.sum.copy();
-    const meta = new CheckpointMeta(this.group, position, epoch, sum, extra);
-    this.checkpoint = new Checkpoint(this.active, meta, this.seal, this.store);
+    const sum = this.durable === null ? new EntrySum() : this.durable.sum;
+    const { group, active } = this;
+    this.frozen = active;
     this.checkpointDone = done;
-    this.active = new Overlay();
+    this.active = new Overlay(this.pool);
+    const draft = { group, position, epoch, sum, extra };
+    this.store.commit(active.changes.blocks, draft, (error) => this.committed(active, error));
   }
 
-  /**
-   * Makes at most `entriesMax` entries of the checkpoint under way ready (about a microsecond each), and hands it to the
-   * store when that was the last. True while there is more: call again soon.
-   */
-  advance(entriesMax: number): boolean {
-    const checkpoint = this.checkpoint;
-    if (checkpoint === null || this.committing) return false;
-    checkpoint.prepare(entriesMax);
-    if (!checkpoint.prepared) return true;
-    this.committing = true;
-    this.store.commit(checkpoint.changes, checkpoint.meta.encode(), (error) => this.committed(checkpoint, error));
-    return false;
-  }
-
-  private committed(checkpoint: Checkpoint, error: DiskError | null): void {
+  private committed(frozen: Overlay, error: DiskError | null): void {
     if (error === null) {
-      this.durable = checkpoint.meta;
+      this.durable = this.readMeta();
+      frozen.release();
     } else {
-      checkpoint.overlay.absorb(this.active);
-      this.active = checkpoint.overlay;
+      frozen.absorb(this.active);
+      this.active.release();
+      this.active = frozen;
     }
     const done = this.checkpointDone as Done;
     const next = this.afterCheckpoint;
-    this.checkpoint = null;
+    this.frozen = null;
     this.checkpointDone = null;
     this.afterCheckpoint = null;
-    this.committing = false;
     if (next !== null) next();
     done(error);
   }
@@ -138,6 +135,7 @@ export class BufferedState implements State {
   /** A stream of the last durable checkpoint, in chunks for a peer, while writes and checkpoints go on. Close it. */
   openSnapshot(): SnapshotReader {
     assert(this.durable !== null, "there is no checkpoint yet to make a snapshot of");
+    assert(this.mayOpenSnapshot, "a checkpoint is under way");
     return new SnapshotReader(this.group, this.store.openReader());
   }
 
@@ -150,7 +148,7 @@ export class BufferedState implements State {
 
   /** For the install alone: runs `step` when no checkpoint is under way any more. */
   whenCheckpointed(step: () => void): void {
-    if (this.checkpoint === null) step();
+    if (this.frozen === null) step();
     else this.afterCheckpoint = step;
   }
 
@@ -159,7 +157,8 @@ export class BufferedState implements State {
     this.install = null;
     if (meta === null) return;
     this.durable = meta;
-    this.active = new Overlay();
+    this.active.release();
+    this.active = new Overlay(this.pool);
     this.dead.clear();
   }
 

@@ -1,48 +1,41 @@
 import { assert } from "../../core/assert.js";
 import { allocate, ByteWriter, crc32 } from "../../core/bytes.js";
 import type { GroupId } from "../../core/machine.js";
+import { type Change, SEAL_BYTES } from "./change-blocks.js";
 import { StateDamaged } from "./state-damaged.js";
 
-/** Bytes in front of a stored value: its CRC-32, little-endian. */
-const SEAL_BYTES = 4;
 /** Longest key of a state: a user's key (2,048 bytes) and what a machine puts before it. */
 export const KEY_BYTES_MAX = 2_100;
-
-const GROUP_BYTES = 4;
 
 /**
  * Seals the entries of one group: a stored value is `[crc32 u32][bytes]`, and the CRC covers group, key and bytes. So
  * an entry that turns up under another key or in another group is as wrong as one with a flipped bit.
  */
 export class EntrySeal {
-  private readonly head = new ByteWriter(GROUP_BYTES + 2 + KEY_BYTES_MAX);
+  private readonly head = new ByteWriter(2 + KEY_BYTES_MAX);
+  /** Of the group's number: what every checksum goes on from. */
+  private readonly groupCrc: number;
 
   constructor(private readonly group: GroupId) {
     this.head.u32(group);
+    this.groupCrc = crc32(this.head.written());
   }
 
   private crc(key: string, value: Uint8Array): number {
-    this.head.length = GROUP_BYTES;
+    this.head.reset();
     this.head.latin1(key);
-    return crc32(value, crc32(this.head.written()));
+    return crc32(value, crc32(this.head.written(), this.groupCrc));
   }
 
-  /** The value as it is stored, in an array of its own. */
-  seal(key: string, value: Uint8Array): Uint8Array {
-    const sealed = allocate(SEAL_BYTES + value.length);
-    const crc = this.crc(key, value);
-    sealed[0] = crc;
-    sealed[1] = crc >>> 8;
-    sealed[2] = crc >>> 16;
-    sealed[3] = crc >>> 24;
-    sealed.set(value, SEAL_BYTES);
-    return sealed;
-  }
-
-  /** `sealed`, when it is long enough to claim a checksum. Else throws {@link StateDamaged}. */
-  claimed(key: string, sealed: Uint8Array): Uint8Array {
-    if (sealed.length < SEAL_BYTES) throw new StateDamaged(this.group, key, "the stored value is cut short");
-    return sealed;
+  /** Writes a change's checksum where it belongs, and answers it. Not for a deletion. */
+  sealChange(change: Change): number {
+    const crc = crc32(change.value, crc32(change.keyHead, this.groupCrc));
+    const { bytes, sealAt } = change;
+    bytes[sealAt] = crc;
+    bytes[sealAt + 1] = crc >>> 8;
+    bytes[sealAt + 2] = crc >>> 16;
+    bytes[sealAt + 3] = crc >>> 24;
+    return crc;
   }
 
   intact(key: string, sealed: Uint8Array): boolean {

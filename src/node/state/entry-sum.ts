@@ -35,10 +35,14 @@ export class EntrySum {
   }
 
   add(sealed: Uint8Array): void {
-    const crc = crcOf(sealed);
+    this.addEntry(crcOf(sealed), sealed.length);
+  }
+
+  /** `length`: of the sealed value. */
+  addEntry(crc: number, length: number): void {
     this.count += 1;
-    this.low = (this.low + mix(crc ^ sealed.length)) >>> 0;
-    this.high = (this.high + mix(crc + Math.imul(sealed.length + 1, 0x9e3779b9))) >>> 0;
+    this.low = (this.low + mix(crc ^ length)) >>> 0;
+    this.high = (this.high + mix(crc + Math.imul(length + 1, 0x9e3779b9))) >>> 0;
   }
 
   remove(sealed: Uint8Array): void {

@@ -1,6 +1,7 @@
 import type { GroupStore } from "../ports.js";
 import type { EntrySeal } from "./entry-seal.js";
-import { type Overlay, OverlayCursor } from "./overlay.js";
+import type { Overlay } from "./overlay.js";
+import { OverlayCursor } from "./overlay-cursor.js";
 
 /**
  * One ordered walk over the newest changes, older changes (a checkpoint under way; may be null) and the store. The store

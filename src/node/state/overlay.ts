@@ -1,152 +1,138 @@
+import { latin1Decode } from "../../core/bytes.js";
 import { SortedKeys } from "../../core/sorted-keys.js";
+import { ChangeBlocks, forEachChange, type SparePool } from "./change-blocks.js";
 
-/** What a change costs beside its bytes: map slot, string, box and array headers (measured on V8, rounded up). */
-const ENTRY_OVERHEAD_BYTES = 184;
+const SLOTS_MIN = 64;
+/** A slot is two integers: the key's hash, and the place of its change plus one (0: free). */
+const SLOT_BYTES = 8;
 
-/** A changed key's value, null for a deletion: a box, so that changing it again needs no second look-up. */
-class Slot {
-  constructor(public value: Uint8Array | null) {}
-}
-
-/** The changes to keys that begin with one and the same byte. */
-class OverlayTable {
-  readonly entries = new Map<string, Slot>();
-  /** Made by the first range over this table, then kept up: whoever never ranges here pays nothing. */
-  index: SortedKeys | null = null;
-
-  sorted(): SortedKeys {
-    if (this.index !== null) return this.index;
-    this.index = new SortedKeys();
-    for (const key of this.entries.keys()) this.index.add(key);
-    return this.index;
-  }
+/** FNV-1a (Fowler, Noll, Vo), and a last shift, for the low bits choose the slot. */
+function hashOf(key: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < key.length; i += 1) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193);
+  return h ^ (h >>> 15);
 }
 
 /**
- * Changes that the store does not have yet: key → value, or null for a deletion. One table for each first byte, because
- * a machine gives each kind of entry its own: a range over one kind must not sort the others.
+ * Changes that the store does not have yet: key → value, or null for a deletion. They lie packed in blocks, as the store
+ * takes them, under an open hash table of integers: a hundred thousand changes are a few dozen objects to the garbage
+ * collector.
  */
 export class Overlay {
-  private readonly tables: (OverlayTable | null)[] = new Array(256).fill(null);
-  /** The key that was asked for last and what is known of it: who writes has nearly always just read. */
+  readonly changes: ChangeBlocks;
+  private slots = new Int32Array(2 * SLOTS_MIN);
+  private mask = SLOTS_MIN - 1;
+  /** The key that was asked for last, and its slot: who writes has nearly always just read. */
   private lastKey = "";
-  private lastSlot: Slot | undefined;
+  private lastSlot = -1;
+  private lastHash = 0;
+  /** Sorted keys by first byte; made by the first range over them, then kept up. Who never ranges there pays nothing. */
+  private readonly indexes: (SortedKeys | null)[] = new Array(256).fill(null);
+  /** Keys by first byte: a machine gives each kind of entry its own, and a range over one must not sort the others. */
+  private readonly counts = new Uint32Array(256);
   entryCount = 0;
-  /** Estimate of the memory taken. */
-  byteCount = 0;
 
-  /** undefined: nothing known of this key; null: deleted. */
+  constructor(pool?: SparePool) {
+    this.changes = new ChangeBlocks(pool);
+  }
+
+  /** Memory taken. */
+  get byteCount(): number {
+    return this.entryCount === 0 ? 0 : this.changes.byteCount + (this.mask + 1) * SLOT_BYTES;
+  }
+
+  /** undefined: nothing known of this key; null: deleted. A view of what {@link set} may write over. */
   get(key: string): Uint8Array | null | undefined {
-    const slot = this.slotOf(key);
-    return slot === undefined ? undefined : slot.value;
+    const slot = this.find(key);
+    const place = this.slots[slot + 1];
+    return place === 0 ? undefined : this.changes.valueAt(place - 1, key.length);
   }
 
   set(key: string, value: Uint8Array | null): void {
-    const slot = this.slotOf(key);
-    this.byteCount += value === null ? 0 : value.length;
-    if (slot !== undefined) {
-      this.byteCount -= slot.value === null ? 0 : slot.value.length;
-      slot.value = value;
-      return;
+    const { changes } = this;
+    let slot = this.find(key);
+    const known = this.slots[slot + 1];
+    if (known !== 0) {
+      if (changes.overwrite(known - 1, key.length, value)) return;
+      changes.supersede(known - 1);
+    } else {
+      slot = this.occupy(key, slot);
     }
-    const table = this.tableFor(key.charCodeAt(0));
-    this.lastSlot = new Slot(value);
-    table.entries.set(key, this.lastSlot);
-    this.entryCount += 1;
-    this.byteCount += key.length + ENTRY_OVERHEAD_BYTES;
-    if (table.index !== null) table.index.add(key);
+    this.slots[slot + 1] = changes.add(key, value) + 1;
   }
 
-  private slotOf(key: string): Slot | undefined {
-    if (key !== this.lastKey) {
-      const table = this.tables[key.charCodeAt(0)];
-      this.lastSlot = table === null ? undefined : table.entries.get(key);
-      this.lastKey = key;
+  /** The key's slot, or the free one where it belongs. */
+  private find(key: string): number {
+    if (key === this.lastKey && this.lastSlot >= 0) return this.lastSlot;
+    const hash = hashOf(key);
+    const { slots, mask, changes } = this;
+    let index = hash & mask;
+    for (;;) {
+      const place = slots[2 * index + 1];
+      if (place === 0 || (slots[2 * index] === hash && changes.hasKey(place - 1, key))) break;
+      index = (index + 1) & mask;
     }
+    this.lastKey = key;
+    this.lastHash = hash;
+    this.lastSlot = 2 * index;
     return this.lastSlot;
   }
 
-  private tableFor(byte: number): OverlayTable {
-    const table = this.tables[byte];
-    if (table !== null) return table;
-    const made = new OverlayTable();
-    this.tables[byte] = made;
-    return made;
+  /** Takes the free slot that {@link find} has just found for a new key. */
+  private occupy(key: string, found: number): number {
+    let slot = found;
+    this.entryCount += 1;
+    if (3 * this.entryCount > 2 * this.mask) {
+      this.grow();
+      this.lastSlot = -1;
+      slot = this.find(key);
+    }
+    this.slots[slot] = this.lastHash;
+    const byte = key.charCodeAt(0);
+    this.counts[byte] += 1;
+    this.indexes[byte]?.add(key);
+    return slot;
+  }
+
+  private grow(): void {
+    const old = this.slots;
+    const mask = 2 * this.mask + 1;
+    const slots = new Int32Array(2 * (mask + 1));
+    for (let from = 0; from < old.length; from += 2) {
+      if (old[from + 1] === 0) continue;
+      let index = old[from] & mask;
+      while (slots[2 * index + 1] !== 0) index = (index + 1) & mask;
+      slots[2 * index] = old[from];
+      slots[2 * index + 1] = old[from + 1];
+    }
+    this.slots = slots;
+    this.mask = mask;
   }
 
   /** Takes over changes that were made after these. */
   absorb(later: Overlay): void {
-    for (const table of later.tables) {
-      if (table === null) continue;
-      for (const [key, slot] of table.entries) this.set(key, slot.value);
-    }
+    forEachChange(later.changes.blocks, (change) => {
+      this.set(latin1Decode(change.key), change.valueLength < 0 ? null : change.value);
+    });
   }
 
-  /** All changes, those of one first byte together, else in the order of each key's first. */
-  *entries(): Generator<[key: string, value: Uint8Array | null], void> {
-    for (const table of this.tables) {
-      if (table !== null) for (const [key, slot] of table.entries) yield [key, slot.value];
-    }
-  }
-
-  /** Sorted keys of the table of this first byte; null when it is empty. */
+  /** Sorted keys of this first byte; null when there are none. */
   sortedKeys(byte: number): SortedKeys | null {
-    const table = this.tables[byte];
-    return table === null ? null : table.sorted();
-  }
-}
-
-/** Keys that a cursor fetches at once: few at first, since most walks end early. */
-const BATCH_KEYS_MIN = 4;
-const BATCH_KEYS_MAX = 256;
-
-/** Walks the changed keys of `start <= key < end` in order. The overlay must not change meanwhile. */
-export class OverlayCursor {
-  /** null: no more. */
-  key: string | null = null;
-  private batch: string[] = [];
-  private index = 0;
-  private batchKeysMax = BATCH_KEYS_MIN;
-  /** The table that the next batch comes from, and where in it. */
-  private byte: number;
-  private from: string;
-  private readonly lastByte: number;
-
-  constructor(
-    private readonly overlay: Overlay,
-    start: string,
-    private readonly end: string,
-  ) {
-    this.byte = start === "" ? 0 : start.charCodeAt(0);
-    this.from = start;
-    this.lastByte = end.charCodeAt(0);
-    this.fetch();
+    if (this.counts[byte] === 0) return null;
+    return this.indexes[byte] ?? this.index(byte);
   }
 
-  get value(): Uint8Array | null {
-    return this.overlay.get(this.key as string) as Uint8Array | null;
+  private index(byte: number): SortedKeys {
+    const index = new SortedKeys();
+    forEachChange(this.changes.blocks, (change) => {
+      if (change.bytes[change.keyAt] === byte) index.add(latin1Decode(change.key));
+    });
+    this.indexes[byte] = index;
+    return index;
   }
 
-  next(): void {
-    this.index += 1;
-    if (this.index < this.batch.length) this.key = this.batch[this.index];
-    else this.fetch();
-  }
-
-  private fetch(): void {
-    const batch: string[] = [];
-    while (batch.length === 0 && this.byte <= this.lastByte) {
-      this.overlay.sortedKeys(this.byte)?.range(this.from, this.end, (key) => {
-        batch.push(key);
-        return batch.length < this.batchKeysMax;
-      });
-      if (batch.length < this.batchKeysMax) this.byte += 1;
-    }
-    this.batch = batch;
-    this.index = 0;
-    this.key = batch.length > 0 ? batch[0] : null;
-    // The smallest string above the last key of this batch.
-    if (batch.length > 0) this.from = `${batch[batch.length - 1]}\x00`;
-    this.batchKeysMax = Math.min(2 * this.batchKeysMax, BATCH_KEYS_MAX);
+  /** Gives its memory to the next one. */
+  release(): void {
+    this.changes.release();
   }
 }

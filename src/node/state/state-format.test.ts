@@ -1,17 +1,20 @@
 import { describe, expect, it } from "vitest";
 import { crc32, latin1Encode } from "../../core/bytes.js";
 import { Random } from "../../core/random.js";
+import { sealedValue } from "../testing/sealed.js";
+import { SparePool } from "./change-blocks.js";
 import { CheckpointMeta } from "./checkpoint-meta.js";
 import { DeadStretches } from "./dead-stretches.js";
 import { EntrySeal } from "./entry-seal.js";
 import { EntrySum } from "./entry-sum.js";
-import { Overlay, OverlayCursor } from "./overlay.js";
+import { Overlay } from "./overlay.js";
+import { OverlayCursor } from "./overlay-cursor.js";
 import { escapeKey, StateDamaged, StateFormatUnknown } from "./state-damaged.js";
 
 describe("a sealed entry", () => {
   it("is right under its own key and in its own group only", () => {
     const seal = new EntrySeal(3);
-    const sealed = seal.seal("key", latin1Encode("value"));
+    const sealed = sealedValue(3, "key", latin1Encode("value"));
     expect(Buffer.from(seal.open("key", sealed)).toString()).toBe("value");
     expect(() => seal.open("kex", sealed)).toThrow(StateDamaged);
     expect(() => new EntrySeal(4).open("key", sealed)).toThrow("the state of group 4 is damaged");
@@ -20,7 +23,7 @@ describe("a sealed entry", () => {
 
   it("tells every single flipped bit, cut and extension", () => {
     const seal = new EntrySeal(3);
-    const sealed = seal.seal("key", latin1Encode("a value of some bytes"));
+    const sealed = sealedValue(3, "key", latin1Encode("a value of some bytes"));
     for (let bit = 0; bit < sealed.length * 8; bit += 1) {
       const flipped = sealed.slice();
       flipped[bit >> 3] ^= 1 << (bit & 7);
@@ -69,15 +72,14 @@ describe("a checkpoint's meta", () => {
 
 describe("the sum of entries", () => {
   it("does not depend on order, and forgets what was removed", () => {
-    const seal = new EntrySeal(1);
-    const entries = Array.from({ length: 200 }, (_, i) => seal.seal(`k${i}`, latin1Encode(`v${i}`)));
+    const entries = Array.from({ length: 200 }, (_, i) => sealedValue(1, `k${i}`, latin1Encode(`v${i}`)));
     const [forwards, backwards] = [new EntrySum(), new EntrySum()];
     for (const entry of entries) forwards.add(entry);
     for (const entry of [...entries].reverse()) backwards.add(entry);
     expect(forwards.equals(backwards)).toBe(true);
     backwards.remove(entries[7]);
     expect(forwards.equals(backwards)).toBe(false);
-    backwards.add(seal.seal("k7", latin1Encode("v8")));
+    backwards.add(sealedValue(1, "k7", latin1Encode("v8")));
     expect(backwards.count).toBe(200);
     expect(forwards.equals(backwards)).toBe(false);
   });
@@ -134,5 +136,62 @@ describe("an overlay's cursor", () => {
       expect(walked).toEqual([...keys].filter((key) => start <= key && key < end).sort((a, b) => (a < b ? -1 : 1)));
     }
     expect(overlay.entryCount).toBe(keys.size);
+  });
+});
+
+describe("an overlay", () => {
+  const draw = (random: Random): string =>
+    `${"dm\x00\xff"[random.below(4)]}${"k".repeat(random.below(3))}${random.below(3_000)}`;
+  const text = (value: Uint8Array | null | undefined): string | null | undefined =>
+    value ? Buffer.from(value).toString("latin1") : (value as null | undefined);
+
+  it("agrees with a map, in blocks that others have used before", () => {
+    const random = new Random(5);
+    const pool = new SparePool();
+    for (let life = 0; life < 6; life += 1) {
+      const overlay = new Overlay(pool);
+      const twin = new Map<string, string | null>();
+      for (let round = 0; round < 20_000; round += 1) {
+        const key = draw(random);
+        if (random.chance(0.4)) {
+          expect(text(overlay.get(key))).toBe(twin.get(key));
+          continue;
+        }
+        const value = random.chance(0.2)
+          ? null
+          : `${round}${"v".repeat(random.below(random.chance(0.01) ? 90_000 : 90))}`;
+        overlay.set(key, value === null ? null : latin1Encode(value));
+        twin.set(key, value);
+      }
+      expect(overlay.entryCount).toBe(twin.size);
+      const later = new Overlay(pool);
+      const changed = draw(random);
+      later.set(changed, latin1Encode("later"));
+      overlay.absorb(later);
+      twin.set(changed, "later");
+      for (const [key, value] of twin) expect(text(overlay.get(key))).toBe(value);
+      overlay.release();
+    }
+  });
+
+  it("holds values larger than a block, and gives one of equal length the old one's place", () => {
+    const overlay = new Overlay();
+    const large = new Uint8Array(3_000_000).map((_, i) => i * 7);
+    overlay.set("large", large);
+    overlay.set("small", latin1Encode("1"));
+    const taken = overlay.byteCount;
+    for (let i = 0; i < 1_000; i += 1) overlay.set("small", latin1Encode(String(i % 10)));
+    overlay.set(
+      "large",
+      large.map((byte) => byte ^ 1),
+    );
+    expect(overlay.byteCount).toBe(taken);
+    expect(text(overlay.get("small"))).toBe("9");
+    expect(
+      Buffer.compare(
+        overlay.get("large") as Uint8Array,
+        large.map((byte) => byte ^ 1),
+      ),
+    ).toBe(0);
   });
 });

@@ -2,20 +2,50 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { latin1Encode } from "../../core/bytes.js";
 import { Random } from "../../core/random.js";
 import type { GroupStore, StoreReader } from "../ports.js";
+import { type Block, ChangeBlocks, SEAL_BYTES } from "../state/change-blocks.js";
+import { CheckpointMeta } from "../state/checkpoint-meta.js";
+import { EntrySum } from "../state/entry-sum.js";
+import { sealedValue } from "./sealed.js";
 import { makeTightWorld, type StoreSuiteOptions, type StoreWorld, tightTest, told, toldValue } from "./store-world.js";
 
-type Changes = Record<string, string | null>;
+type Changes = Record<string, string | Uint8Array | null>;
 
-function changesOf(changes: Changes): Map<string, Uint8Array | null> {
-  return new Map(Object.entries(changes).map(([key, text]) => [key, text === null ? null : latin1Encode(text)]));
+const GROUP = 1;
+
+function bytesOf(value: string | Uint8Array): Uint8Array {
+  return typeof value === "string" ? latin1Encode(value) : value;
+}
+
+function blocksOf(changes: Changes): readonly Block[] {
+  const blocks = new ChangeBlocks();
+  for (const [key, value] of Object.entries(changes)) blocks.add(key, value === null ? null : bytesOf(value));
+  return blocks.blocks;
 }
 
 function entriesOf(entries: Record<string, string>): Map<string, Uint8Array> {
-  return changesOf(entries) as Map<string, Uint8Array>;
+  return new Map(Object.entries(entries).map(([key, value]) => [key, sealedValue(GROUP, key, latin1Encode(value))]));
 }
 
-function text(bytes: Uint8Array | null | undefined): string | null {
-  return bytes === null || bytes === undefined ? null : Buffer.from(bytes).toString("latin1");
+/** A meta as a replacement brings it. */
+function metaOf(words: string): Uint8Array {
+  return new CheckpointMeta(GROUP, 1, 1, new EntrySum(), latin1Encode(words)).encode();
+}
+
+/** The words that a meta was given. */
+function wordsOf(meta: Uint8Array | null, group = GROUP): string | null {
+  return meta === null ? null : Buffer.from(CheckpointMeta.decode(group, meta).extra).toString("latin1");
+}
+
+function commit(store: GroupStore, changes: Changes, meta: string, group = GROUP): Promise<void> {
+  const before = store.meta();
+  const sum = before === null ? new EntrySum() : CheckpointMeta.decode(group, before).sum;
+  const draft = { group, position: 1, epoch: 1, sum, extra: latin1Encode(meta) };
+  return told((done) => store.commit(blocksOf(changes), draft, done));
+}
+
+/** A stored value without its checksum. */
+function text(sealed: Uint8Array | undefined): string | null {
+  return sealed === undefined ? null : Buffer.from(sealed.subarray(SEAL_BYTES)).toString("latin1");
 }
 
 function contentOf(store: GroupStore, start = "\x00", end = "\xff\xff"): Record<string, string | null> {
@@ -45,8 +75,6 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       if (store === null) throw new Error("no store");
       return store;
     };
-    const commit = (store: GroupStore, changes: Changes, meta: string): Promise<void> =>
-      told((done) => store.commit(changesOf(changes), latin1Encode(meta), done));
 
     beforeEach(async () => {
       world = await options.makeWorld();
@@ -70,11 +98,11 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       await commit(store, { a: "1", b: "2", c: "3" }, "first");
       await commit(store, { b: null, c: "30", d: "4", nothing: null }, "second");
       expect(contentOf(store)).toEqual({ a: "1", c: "30", d: "4" });
-      expect(text(store.meta())).toBe("second");
+      expect(wordsOf(store.meta())).toBe("second");
       await world.reopen();
       const again = await open(1);
       expect(contentOf(again)).toEqual({ a: "1", c: "30", d: "4" });
-      expect(text(again.meta())).toBe("second");
+      expect(wordsOf(again.meta())).toBe("second");
       expect(text(again.get("c"))).toBe("30");
       expect(again.get("b")).toBeUndefined();
     });
@@ -83,7 +111,7 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       const store = await open(1);
       await commit(store, { a: "1" }, "first");
       await commit(store, {}, "second");
-      expect(text(store.meta())).toBe("second");
+      expect(wordsOf(store.meta())).toBe("second");
       expect(contentOf(store)).toEqual({ a: "1" });
     });
 
@@ -145,25 +173,25 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
     it("stores empty and large values", async () => {
       const store = await open(1);
       const large = new Uint8Array(1_500_000).map((_, i) => i * 7);
-      const changes = new Map([
-        ["empty", new Uint8Array(0)],
-        ["large", large],
-        ["small", latin1Encode("x")],
-      ]);
-      await told((done) => store.commit(changes, latin1Encode("m"), done));
+      await commit(store, { empty: "", large, small: "x" }, "m");
+      const value = (sealed: Uint8Array): Uint8Array => sealed.subarray(SEAL_BYTES);
       expect(text(store.get("empty"))).toBe("");
-      expect(Buffer.compare(store.get("large") as Uint8Array, large)).toBe(0);
+      expect(Buffer.compare(value(store.get("large") as Uint8Array), large)).toBe(0);
       expect(text(store.get("small"))).toBe("x");
-      store.range("large", "m", (_, value) => Buffer.compare(value, large) === 0 || expect.fail("another value"));
+      store.range(
+        "large",
+        "m",
+        (_, found) => Buffer.compare(value(found), large) === 0 || expect.fail("another value"),
+      );
     });
 
     it("keeps groups apart", async () => {
       const [one, two] = [await open(1), await open(2)];
       await commit(one, { a: "1", only: "1" }, "m1");
-      await commit(two, { a: "2" }, "m2");
+      await commit(two, { a: "2" }, "m2", 2);
       expect(contentOf(one)).toEqual({ a: "1", only: "1" });
       expect(contentOf(two)).toEqual({ a: "2" });
-      expect(text(one.meta())).toBe("m1");
+      expect(wordsOf(one.meta())).toBe("m1");
     });
 
     it("puts commits asked for at once into effect in their order", async () => {
@@ -176,7 +204,7 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       await Promise.all(commits);
       expect(order).toEqual([...Array(20).keys()]);
       expect(text(store.get("a"))).toBe("19");
-      expect(text(store.meta())).toBe("m19");
+      expect(wordsOf(store.meta())).toBe("m19");
     });
 
     it("gives a reader one view while commits go on", async () => {
@@ -192,7 +220,7 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       expect(text(reader.get("k1000"))).toBe("old0");
       expect(text(reader.get("k1400"))).toBe("old400");
       expect(reader.get("k1400a")).toBeUndefined();
-      expect(text(reader.meta)).toBe("first");
+      expect(wordsOf(reader.meta)).toBe("first");
       expect(reader.next((key, value) => value.length > 0 && seen.push(key) < 200)).toBe(true);
       expect(seen.length).toBe(200);
       expect(Object.keys(restOf(reader)).length).toBe(300);
@@ -201,7 +229,7 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       reader.close();
       expect(text(store.get("k1400"))).toBe("new");
       const next = store.openReader();
-      expect(text(next.meta)).toBe("more4");
+      expect(wordsOf(next.meta)).toBe("more4");
       expect(Object.keys(restOf(next)).length).toBe(505);
       next.close();
     });
@@ -215,16 +243,16 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       await commit(store, { c: "old" }, "older");
       expect(contentOf(store)).toEqual({ a: "old", b: "old", c: "old" });
       await told((done) => replacement.put(entriesOf({ y: "new" }), done));
-      await told((done) => replacement.finish(latin1Encode("new"), done));
+      await told((done) => replacement.finish(metaOf("new"), done));
       expect(contentOf(store)).toEqual({ b: "new", x: "new", y: "new" });
-      expect(text(store.meta())).toBe("new");
+      expect(wordsOf(store.meta())).toBe("new");
       expect(restOf(reader)).toEqual({ a: "old", b: "old" });
       reader.close();
       await commit(store, { z: "newer" }, "newer");
       await world.reopen();
       const again = await open(1);
       expect(contentOf(again)).toEqual({ b: "new", x: "new", y: "new", z: "newer" });
-      expect(text(again.meta())).toBe("newer");
+      expect(wordsOf(again.meta())).toBe("newer");
     });
 
     it("throws an aborted or unfinished replacement away", async () => {
@@ -240,17 +268,17 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       expect(contentOf(again)).toEqual({ a: "1" });
       const good = again.beginReplacement();
       await told((done) => good.put(entriesOf({ good: "1" }), done));
-      await told((done) => good.finish(latin1Encode("n"), done));
+      await told((done) => good.finish(metaOf("n"), done));
       expect(contentOf(again)).toEqual({ good: "1" });
       const empty = again.beginReplacement();
-      await told((done) => empty.finish(latin1Encode("o"), done));
+      await told((done) => empty.finish(metaOf("o"), done));
       expect(contentOf(again)).toEqual({});
     });
 
     it("drops a group, and may open it anew", async () => {
       const [one, two] = [await open(1), await open(2)];
       await commit(one, { a: "1" }, "m");
-      await commit(two, { a: "2" }, "m");
+      await commit(two, { a: "2" }, "m", 2);
       await told((done) => one.drop(done));
       expect(await toldValue((done) => world.store.groups(done))).toEqual([2]);
       const anew = await open(1);
@@ -275,13 +303,42 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
         world.setDiskFull(true);
         await expect(commit(store, big, "second")).rejects.toMatchObject({ name: "DiskError", code: "ENOSPC" });
         expect(contentOf(store)).toEqual({ a: "1" });
-        expect(text(store.meta())).toBe("first");
+        expect(wordsOf(store.meta())).toBe("first");
         world.setDiskFull(false);
         await commit(store, { a: "3" }, "third");
         await world.reopen();
         expect(contentOf(await open(1))).toEqual({ a: "3" });
       },
     );
+
+    it("makes a commit of very many changes in one step, and sums up what it holds", async () => {
+      let store = await open(1);
+      const random = new Random(8);
+      const twin = new Map<string, string>();
+      for (let round = 0; round < 3; round += 1) {
+        const changes: Changes = {};
+        for (let i = 0; i < 30_000; i += 1) {
+          const key = `${"de"[random.below(2)]}key:${random.below(50_000)}`;
+          changes[key] = random.chance(0.2) ? null : `${round}:${random.below(1_000_000)}`;
+        }
+        await commit(store, changes, `m${round}`);
+        for (const [key, value] of Object.entries(changes)) {
+          if (value === null) twin.delete(key);
+          else twin.set(key, value as string);
+        }
+        await world.reopen();
+        store = await open(1);
+        expect(wordsOf(store.meta())).toBe(`m${round}`);
+        const sorted = [...twin].sort(([a], [b]) => (a < b ? -1 : 1));
+        expect(Object.entries(contentOf(store))).toEqual(sorted);
+        const seen = new EntrySum();
+        store.range("\x00", "\xff", (_, sealed) => {
+          seen.add(sealed);
+          return true;
+        });
+        expect(CheckpointMeta.decode(1, store.meta() as Uint8Array).sum).toEqual(seen);
+      }
+    });
 
     it("agrees with a plain map over 200 random commits", async () => {
       const random = new Random(20_261);
@@ -296,13 +353,13 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
         await commit(store, changes, `m${round}`);
         for (const [key, value] of Object.entries(changes)) {
           if (value === null) twin.delete(key);
-          else twin.set(key, value);
+          else twin.set(key, value as string);
         }
         if (random.chance(0.05)) {
           await world.reopen();
           store = await open(1);
         }
-        expect(text(store.meta())).toBe(`m${round}`);
+        expect(wordsOf(store.meta())).toBe(`m${round}`);
         expect(contentOf(store)).toEqual(Object.fromEntries(twin));
       }
     });

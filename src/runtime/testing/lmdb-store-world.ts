@@ -42,16 +42,20 @@ export class LmdbStoreWorld implements StoreWorld {
 }
 
 /** On a file system of its own, in memory, of 16 MB. */
-class TightWorld extends LmdbStoreWorld {
+export class TightWorld extends LmdbStoreWorld {
   constructor(private readonly disk: string) {
     super(disk);
   }
 
   override setDiskFull(full: boolean): void {
-    const ballast = join(this.disk, "ballast");
+    if (full) this.leaveFree(1_000_000);
+    else rmSync(join(this.disk, "ballast"));
+  }
+
+  /** Fills the disk up to so many bytes. */
+  leaveFree(byteCount: number): void {
     const { bavail, bsize } = statfsSync(this.disk);
-    if (full) writeFileSync(ballast, new Uint8Array(bavail * bsize - 1_000_000));
-    else rmSync(ballast);
+    writeFileSync(join(this.disk, "ballast"), new Uint8Array(bavail * bsize - byteCount));
   }
 
   override async end(): Promise<void> {
@@ -71,8 +75,8 @@ function unmount(disk: string): void {
   rmSync(disk, { recursive: true });
 }
 
-/** A world whose disk can be filled, where this process may mount one. */
-export function tightWorld(): (() => Promise<StoreWorld>) | string {
+/** A world whose disk can be filled, where this process may mount one; else why not. */
+export function tightWorld(): (() => Promise<TightWorld>) | string {
   try {
     unmount(mount());
   } catch {
