@@ -11,6 +11,9 @@ import { DiskError, type DiskErrorCode } from "../node/ports.js";
  */
 export const GROUPS_DATABASE = "groups";
 
+/** LMDB's name for its file. */
+export const DATA_FILE = "data.mdb";
+
 export type Side = 0 | 1;
 
 export function sideDatabase(group: number, side: Side): string {
@@ -62,7 +65,7 @@ export class StateFolderDamaged extends Error {
  */
 export function openEnvironment(folder: string, options: EnvironmentOptions): RootDatabase {
   try {
-    const found = existsSync(join(folder, "data.mdb"));
+    const found = existsSync(join(folder, DATA_FILE));
     if (!found && options.readOnly) throw new DiskError("ENOENT", `there is no state in ${folder}`);
     const root = openRoot(folder, options);
     if (!found) for (const path of [folder, dirname(resolve(folder))]) syncFolder(path);

@@ -4,6 +4,7 @@ import { StateDamaged } from "../node/state/state-damaged.js";
 import { type StateVerdict, verifyGroup } from "../node/state/verify-group.js";
 import { LmdbStateStore } from "./state-store.js";
 import { StateFolderDamaged, tellsDamage } from "./state-store-environment.js";
+import { verifyPages } from "./verify-pages.js";
 import type { ChildReport } from "./verify-state.js";
 
 const ENTRIES_PER_STEP = 10_000;
@@ -15,7 +16,7 @@ function verifyFolder(folder: string): ChildReport {
   const verdicts: StateVerdict[] = [];
   try {
     const store = LmdbStateStore.openToRead(folder);
-    for (const group of store.listGroups()) verdicts.push(verifyOne(group, store));
+    for (const group of store.listGroups()) verdicts.push(verifyOne(folder, group, store));
     return { verdicts, damage: null, problem: null };
   } catch (error) {
     const { message } = error as Error;
@@ -24,9 +25,11 @@ function verifyFolder(folder: string): ChildReport {
   }
 }
 
-function verifyOne(group: number, store: LmdbStateStore): StateVerdict {
+function verifyOne(folder: string, group: number, store: LmdbStateStore): StateVerdict {
   try {
     waitUntilWhole(group, store);
+    const sound = verifyPages(folder, store, group);
+    if (sound !== null) return sound;
     const steps = verifyGroup(group, store.read(group), ENTRIES_PER_STEP);
     let step = steps.next();
     while (!step.done) step = steps.next();

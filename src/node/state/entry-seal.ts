@@ -24,12 +24,17 @@ export class EntrySeal {
   private crc(key: string, value: Uint8Array): number {
     this.head.reset();
     this.head.latin1(key);
-    return crc32(value, crc32(this.head.written(), this.groupCrc));
+    return this.checksum(this.head.written(), value);
+  }
+
+  /** `keyHead`: the key's length (u16) and the key. */
+  checksum(keyHead: Uint8Array, value: Uint8Array): number {
+    return crc32(value, crc32(keyHead, this.groupCrc));
   }
 
   /** Writes a change's checksum where it belongs, and answers it. Not for a deletion. */
   sealChange(change: Change): number {
-    const crc = crc32(change.value, crc32(change.keyHead, this.groupCrc));
+    const crc = this.checksum(change.keyHead, change.value);
     const { bytes, sealAt } = change;
     bytes[sealAt] = crc;
     bytes[sealAt + 1] = crc >>> 8;
