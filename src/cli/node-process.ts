@@ -54,6 +54,8 @@ class NodeProcess {
   private listener: ClientListener | null = null;
   private rebuilds = 0;
   private stopping = false;
+  /** The start under way, or the last one. */
+  private started: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly config: NodeConfig,
@@ -72,7 +74,8 @@ class NodeProcess {
 
   private async startOrRepair(): Promise<void> {
     try {
-      await this.start();
+      this.started = this.start();
+      await this.started;
     } catch (error) {
       if (error instanceof NotStarted) await this.fatal(error.message, error.again);
       else this.fail((error as Error).message);
@@ -138,6 +141,8 @@ class NodeProcess {
     }
     this.logger.error(reason);
     this.rebuilds += 1;
+    // Damage can be found while the ports are still being opened: what is half open cannot be closed.
+    await this.started.catch(() => {});
     await this.closeAll();
     await this.startOrRepair();
   }

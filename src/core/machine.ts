@@ -109,8 +109,11 @@ export interface Machine<Message, Request, Result> {
    * `full`: the rest is for votes and the like. `diskRefused("", false)` takes it back.
    */
   diskRefused(reason: string, full: boolean): void;
-  /** The state through `position` is in a durable checkpoint; the log up to there is no longer needed for recovery. */
-  checkpointed(position: number): void;
+  /**
+   * The state through `position` is in a durable checkpoint; the log up to there is no longer needed for recovery.
+   * `mayRetain`: some of it may be kept for peers that lag. Else this group's few old entries hold all of a node's log.
+   */
+  checkpointed(position: number, mayRetain: boolean): void;
   /** The host failed to stream, or the peer did not install, the snapshot asked for through the outbox. */
   snapshotFailed(peer: NodeId): void;
   /** The peer reports that it stands at `position` after installing. */

@@ -40,6 +40,7 @@ export class Group<Message = unknown> {
   private readonly senders = new Map<NodeId, SnapshotSender>();
   private receiver: SnapshotReceiver | null = null;
   private checkpointAsked = false;
+  private holdsLog = false;
   private stopped = false;
 
   constructor(
@@ -202,11 +203,29 @@ export class Group<Message = unknown> {
     const { appliedPosition, appliedEpoch } = outbox;
     state.beginCheckpoint(appliedPosition, appliedEpoch, new Uint8Array(0), (error) => {
       if (this.stopped) return;
-      if (error === null) this.machine.checkpointed(appliedPosition);
+      if (error === null) this.checkpointed(appliedPosition);
       else if (error.code === "damaged") this.context.damaged(error.message);
       else if (error.code !== "ENOSPC") this.context.fatal(`the state's checkpoint failed: ${error.message}`);
       this.context.wake();
     });
+  }
+
+  private checkpointed(position: number): void {
+    this.machine.checkpointed(position, !this.holdsLog);
+    this.holdsLog = false;
+  }
+
+  /** Nothing but this group's entries keeps the node from deleting a part of its log. */
+  releaseLog(): void {
+    if (!this.state.mayCheckpoint) return;
+    this.holdsLog = true;
+    if (this.machine.outbox.appliedPosition > this.checkpointPosition) this.askCheckpoint();
+    else this.checkpointed(this.checkpointPosition);
+  }
+
+  /** Has logged so little since its last checkpoint that one is not due by itself for long. */
+  get logsLittle(): boolean {
+    return this.loggedBytes < this.context.options.quietCheckpointBytes;
   }
 
   private get checkpointIsDue(): boolean {

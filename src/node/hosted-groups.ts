@@ -21,6 +21,10 @@ export interface GroupsHost extends NodeContext {
   groupRuns(id: GroupId): void;
 }
 
+/** Up to so many segments of the log nobody is asked to let go of one; above, whoever wrote little; then everybody. */
+const LOG_SEGMENTS_MIN = 2;
+const LOG_SEGMENTS_MAX = 24;
+
 interface Dropped {
   readonly id: GroupId;
   readonly store: GroupStore | undefined;
@@ -160,8 +164,27 @@ export class HostedGroups {
     catalog.askCheckpoint();
   }
 
+  tick(): void {
+    this.freeLog();
+    this.eraseDropped();
+    for (const group of this.all()) group.reapSenders();
+  }
+
+  /**
+   * All groups share the log, and a segment goes when nobody needs an entry in it. A group with much to write makes its
+   * checkpoints by itself; one that has written little, and long ago, would keep what the others have written since.
+   */
+  private freeLog(): void {
+    const { segments, oldestHeldBy } = this.host.log.status();
+    if (segments <= LOG_SEGMENTS_MIN) return;
+    for (const id of oldestHeldBy) {
+      const group = this.running.get(id);
+      if (group?.logsLittle || segments > LOG_SEGMENTS_MAX) group?.releaseLog();
+    }
+  }
+
   /** Erases what was dropped, as far as the catalog's checkpoint knows of it. */
-  eraseDropped(): void {
+  private eraseDropped(): void {
     if (this.dropped.length === 0) return;
     const known = this.running.get(CATALOG_GROUP)!.checkpointPosition;
     this.dropped = this.dropped.filter(({ id, store, position }) => {

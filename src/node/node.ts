@@ -361,8 +361,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.router.tick();
     this.leaderWatch.tick(this.nowMs, this.catalogGroup()?.machine);
     if (this.groups.size > 0) this.keeper.tick();
-    this.groups.eraseDropped();
-    for (const group of this.groups.all()) group.reapSenders();
+    this.groups.tick();
   }
 
   /** Damage of the state ends this life; everything else that is thrown is a bug and ends the process. */

@@ -19,7 +19,7 @@ import { StateFolderDamaged } from "./state-store-environment.js";
 import { type FolderVerdict, verifyStateInChild } from "./verify-state.js";
 
 /** A start waits so long for the check of the state; after that it goes on beside the node, which answers nobody until then. */
-const VERIFY_WAIT_MS = 1_000;
+const VERIFY_WAIT_MS = 250;
 const VERIFY_RETRY_MS = 5_000;
 
 export interface MemberOptions {

@@ -139,7 +139,7 @@ export class ScriptNode<Message, Request, Result> {
     const { appliedPosition, appliedEpoch } = this.running().outbox;
     this.checkpoint = { position: appliedPosition, epoch: appliedEpoch, entries: this.copyState() };
     lines.push(`${this.node} checkpoints ${appliedEpoch}/${appliedPosition}`);
-    this.turn(lines, (machine) => machine.checkpointed(appliedPosition));
+    this.turn(lines, (machine) => machine.checkpointed(appliedPosition, true));
   }
 
   /** Replaces the state by a peer's checkpoint, unless it is there already. */

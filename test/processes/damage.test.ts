@@ -21,7 +21,7 @@ const DAMAGES: readonly Damage[] = [
   ["bits of the state", /the state is damaged and set aside/, (dir) => flipBitsInPages(stateFile(dir))],
   ["a bit of the identity", /the identity file/, (dir) => flipBit(identityFile(dir))],
   ["the last batch is cut off", /The log is damaged: log-\d+ at \d+/, cutLastBatch],
-  ["a segment is gone", /log-\d+ is missing/, (dir) => rmSync(logSegments(dir)[0])],
+  ["a segment is gone", /log-\d+ is missing/, (dir) => rmSync(logSegments(dir).pop()!)],
   ["the marks are gone", /log-marks is missing/, (dir) => rmSync(join(dir, "log", "log-marks"))],
   ["the identity is gone", /the identity file is gone, though there is a log/, (dir) => rmSync(identityFile(dir))],
   [

@@ -204,9 +204,11 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     if (reason !== "") this.leader?.transferToBest();
   }
 
-  checkpointed(position: number): void {
+  checkpointed(position: number, mayRetain: boolean): void {
     this.checkpointIndex = position;
-    const cut = compactionPoint(this.log, position, this.leader?.snapshotFloor() ?? null, this.options);
+    const { options } = this;
+    const bounds = mayRetain ? options : { ...options, retainedBytes: 0 };
+    const cut = compactionPoint(this.log, position, this.leader?.snapshotFloor() ?? null, bounds);
     if (cut <= this.log.baseIndex) return;
     this.log.compactThrough(cut);
     this.cutThrough(cut);
