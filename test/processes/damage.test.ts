@@ -26,7 +26,7 @@ const DAMAGES: readonly Damage[] = [
   ["the identity is gone", /the identity file is gone, though there is a log/, (dir) => rmSync(identityFile(dir))],
   [
     "the state is gone",
-    /the state ends at 0, the log begins after/,
+    /the state ends at 0, the log begins after|the log goes from entry 0 to/,
     (dir) => rmSync(join(dir, "state"), { recursive: true }),
   ],
   [
