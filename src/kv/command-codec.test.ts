@@ -19,7 +19,12 @@ function build(op: Op, fields: Partial<Command>): Command {
   return Object.assign(new Command(op), fields);
 }
 
-const options = { flags: fc.integer({ min: 0, max: 511 }), recordFlags: fc.nat(0xffffffff), deadlineMs };
+const options = {
+  flags: fc.integer({ min: 0, max: 8191 }),
+  recordFlags: fc.nat(0xffffffff),
+  deadlineMs,
+  versions: fc.option(fc.tuple(fc.maxSafeNat())),
+};
 
 function only(ops: readonly Op[], fields: { [K in keyof Command]?: fc.Arbitrary<Command[K]> }): fc.Arbitrary<Command> {
   return fc
@@ -29,9 +34,20 @@ function only(ops: readonly Op[], fields: { [K in keyof Command]?: fc.Arbitrary<
 
 const simple: fc.Arbitrary<Command> = fc.oneof(
   only([Op.get, Op.length, Op.deadline, Op.persist], { key }),
+  only([Op.persist], { key, ...options }),
   only([Op.getMany, Op.exists, Op.versions, Op.delete], { keys }),
+  only([Op.delete], { keys, ...options }),
+  only([Op.getRange], { key, offset: fc.maxSafeInteger(), limit: fc.maxSafeInteger() }),
+  only([Op.setRange], { key, offset: fc.maxSafeInteger(), value: bytes, ...options }),
+  only([Op.countUp, Op.countDown], {
+    key,
+    integer: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+    value: bytes,
+    ...options,
+  }),
+  only([Op.rename, Op.copy], { key, keys: fc.tuple(key), ...options }),
   only([Op.scan], { key, limit: fc.nat(0xffffffff), value: bytes }),
-  only([Op.set, Op.append], { key, value: bytes, ...options }),
+  only([Op.set, Op.append, Op.incrementDecimal], { key, value: bytes, ...options }),
   only([Op.increment], { key, integer: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), ...options }),
   only([Op.expire], { key, ...options }),
   only([Op.progress], { limit: fc.nat(0xffffffff), ...options }),
@@ -75,6 +91,11 @@ test("every command comes back as it was", () => {
 
 test("a plain SET takes 8 bytes beside key and value", () => {
   expect(encode(setCommand("key", latin1Encode("value"))).length).toBe(8 + 3 + 5);
+});
+
+test("a DEL without options is as long as the keys that it names", () => {
+  expect(encode(build(Op.delete, { keys: ["key"] })).length).toBe(1 + 4 + 2 + 3);
+  expect(encode(build(Op.delete, { keys: ["key"], flags: 512 })).length).toBe(1 + 3 + 4 + 2 + 3);
 });
 
 test("a command cut short is a codec error at every length", () => {
@@ -123,8 +144,11 @@ test("refuses by name what it does not know", () => {
   };
   expect(decode(0)).toThrow("unknown op");
   expect(decode(255)).toThrow("unknown op");
-  expect(decode(Op.expire, 8)).toThrow("unknown options");
-  expect(decode(Op.expire, 1, 0, 2)).toThrow("unknown flags");
+  expect(decode(Op.get | 128, 0)).toThrow("unknown op");
+  expect(decode(Op.delete | 128, 16)).toThrow("unknown options");
+  expect(decode(Op.expire, 16)).toThrow("unknown options");
+  expect(decode(Op.expire, 1, 0, 32)).toThrow("unknown flags");
+  expect(decode(Op.getRange, 0, 0, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f)).toThrow("offset is not a safe integer");
   expect(decode(Op.expire, 4, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f, 0, 0)).toThrow("deadline is not a safe integer");
   expect(decode(Op.atomic, 0, 0, 0, 0, 1, 0, 0, 0, Op.atomic, 0, 0, 0, 0, 0, 0, 0, 0)).toThrow("inside another");
   expect(decode(Op.delete, 255, 255, 255, 255)).toThrow("ends too early");
@@ -135,4 +159,6 @@ test("a command that is not whole is our own mistake", () => {
   expect(() => encode(build(Op.setMany, { keys: ["a"], values: [] }))).toThrow(AssertionError);
   expect(() => encode(build(Op.atomic, { children: [new Command(Op.atomic)] }))).toThrow(AssertionError);
   expect(() => encode(build(Op.atomic, { keys: ["a"], versions: [] }))).toThrow(AssertionError);
+  expect(() => encode(new Command(Op.rename, "a"))).toThrow(AssertionError);
+  expect(() => encode(build(Op.set, { versions: [1, 2] }))).toThrow(AssertionError);
 });

@@ -4,18 +4,25 @@
  *
  * | ops | fields |
  * |---|---|
- * | get length deadline persist | key |
- * | getMany exists versions delete | keys |
+ * | get length deadline | key |
+ * | getMany exists versions | keys |
+ * | getRange | key, first byte f64 (`offset`), last byte f64 (`limit`) |
  * | scan | key, limit u32, pattern (the command's `value`) |
- * | set append | options, key, value |
+ * | persist | key; or options, key |
+ * | delete | keys; or options, keys |
+ * | set append incrementDecimal | options, key, value |
+ * | setRange | options, key, offset f64, value |
  * | increment | options, key, delta i64 |
+ * | countUp countDown | options, key, delta u64, value |
  * | expire | options, key |
+ * | rename copy | options, key, target (`keys[0]`) |
  * | setMany | options, count u32, then key and value of each |
  * | atomic | count u32, then key and version u53 of each check; count u32, then the children |
  * | progress | options, limit u32 |
  * | count flush advance | nothing |
  *
- * Options: one byte that tells which of flags (u16), record flags (u32) and deadline (f64, a safe integer) follow.
+ * Options: one byte that tells which of flags (u16), record flags (u32), deadline (f64, a safe integer) and version
+ * (u53, the only one of `versions`) follow. A persist or delete with options has bit 7 of its op set.
  */
 import { assert } from "../core/assert.js";
 import { type ByteReader, type ByteWriter, CodecError } from "../core/bytes.js";
@@ -24,15 +31,21 @@ import { Command, CommandFlag, NO_DEADLINE, Op } from "./command.js";
 const HAS_FLAGS = 1;
 const HAS_RECORD_FLAGS = 2;
 const HAS_DEADLINE = 4;
-const OPTIONS_ALL = HAS_FLAGS | HAS_RECORD_FLAGS | HAS_DEADLINE;
+const HAS_VERSION = 8;
+const OPTIONS_ALL = HAS_FLAGS | HAS_RECORD_FLAGS | HAS_DEADLINE | HAS_VERSION;
+/** Bit of the op, where options are rare. */
+const WITH_OPTIONS = 128;
 const FLAGS_ALL = Object.values(CommandFlag).reduce((all: number, flag) => all | flag, 0);
 
 /** The command must have passed `checkCommand`: what cannot be written is our own mistake here. */
 export function encodeCommand(command: Command, writer: ByteWriter): void {
-  writer.u8(command.op);
+  const rareOptions = (command.op === Op.delete || command.op === Op.persist) && hasOptions(command);
+  writer.u8(rareOptions ? command.op | WITH_OPTIONS : command.op);
+  if (rareOptions) encodeOptions(command, writer);
   switch (command.op) {
     case Op.set:
     case Op.append:
+    case Op.incrementDecimal:
       encodeOptions(command, writer);
       writer.latin1(command.key);
       writer.blob(command.value);
@@ -73,6 +86,31 @@ export function encodeCommand(command: Command, writer: ByteWriter): void {
       encodeOptions(command, writer);
       writer.u32(command.limit);
       return;
+    case Op.getRange:
+      writer.latin1(command.key);
+      writer.f64(command.offset);
+      writer.f64(command.limit);
+      return;
+    case Op.setRange:
+      encodeOptions(command, writer);
+      writer.latin1(command.key);
+      writer.f64(command.offset);
+      writer.blob(command.value);
+      return;
+    case Op.countUp:
+    case Op.countDown:
+      encodeOptions(command, writer);
+      writer.latin1(command.key);
+      writer.i64(command.integer);
+      writer.blob(command.value);
+      return;
+    case Op.rename:
+    case Op.copy:
+      assert(command.keys !== null && command.keys.length === 1, "encodeCommand: a target is missing");
+      encodeOptions(command, writer);
+      writer.latin1(command.key);
+      writer.latin1(command.keys[0]);
+      return;
     case Op.count:
     case Op.flush:
     case Op.advance:
@@ -86,11 +124,17 @@ export function decodeCommand(reader: ByteReader): Command {
 }
 
 function decodeFields(reader: ByteReader, isChild: boolean): Command {
-  const op = reader.u8() as Op;
+  const code = reader.u8();
+  const op = (code & ~WITH_OPTIONS) as Op;
   const command = new Command(op);
+  if (code !== op) {
+    if (op !== Op.delete && op !== Op.persist) throw new CodecError("unknown op");
+    decodeOptions(command, reader);
+  }
   switch (op) {
     case Op.set:
     case Op.append:
+    case Op.incrementDecimal:
       decodeOptions(command, reader);
       command.key = reader.latin1();
       command.value = reader.blob();
@@ -132,6 +176,30 @@ function decodeFields(reader: ByteReader, isChild: boolean): Command {
       decodeOptions(command, reader);
       command.limit = reader.u32();
       return command;
+    case Op.getRange:
+      command.key = reader.latin1();
+      command.offset = decodeSafeInteger(reader, "offset");
+      command.limit = decodeSafeInteger(reader, "limit");
+      return command;
+    case Op.setRange:
+      decodeOptions(command, reader);
+      command.key = reader.latin1();
+      command.offset = decodeSafeInteger(reader, "offset");
+      command.value = reader.blob();
+      return command;
+    case Op.countUp:
+    case Op.countDown:
+      decodeOptions(command, reader);
+      command.key = reader.latin1();
+      command.integer = BigInt.asUintN(64, reader.i64());
+      command.value = reader.blob();
+      return command;
+    case Op.rename:
+    case Op.copy:
+      decodeOptions(command, reader);
+      command.key = reader.latin1();
+      command.keys = [reader.latin1()];
+      return command;
     case Op.count:
     case Op.flush:
     case Op.advance:
@@ -141,16 +209,26 @@ function decodeFields(reader: ByteReader, isChild: boolean): Command {
   }
 }
 
+function hasOptions(command: Command): boolean {
+  const { flags, recordFlags, deadlineMs, versions } = command;
+  return flags !== 0 || recordFlags !== 0 || deadlineMs !== NO_DEADLINE || versions !== null;
+}
+
 function encodeOptions(command: Command, writer: ByteWriter): void {
   let present = 0;
   if (command.flags !== 0) present |= HAS_FLAGS;
   if (command.recordFlags !== 0) present |= HAS_RECORD_FLAGS;
   if (command.deadlineMs !== NO_DEADLINE) present |= HAS_DEADLINE;
+  if (command.versions !== null) present |= HAS_VERSION;
   writer.u8(present);
   if (present === 0) return;
   if (present & HAS_FLAGS) writer.u16(command.flags);
   if (present & HAS_RECORD_FLAGS) writer.u32(command.recordFlags);
   if (present & HAS_DEADLINE) writer.f64(command.deadlineMs);
+  if (command.versions !== null) {
+    assert(command.versions.length === 1, "encodeCommand: not one version");
+    writer.u53(command.versions[0]);
+  }
 }
 
 function decodeOptions(command: Command, reader: ByteReader): void {
@@ -162,12 +240,15 @@ function decodeOptions(command: Command, reader: ByteReader): void {
     if (command.flags > FLAGS_ALL) throw new CodecError("unknown flags of a command");
   }
   if (present & HAS_RECORD_FLAGS) command.recordFlags = reader.u32();
-  if (present & HAS_DEADLINE) {
-    const deadlineMs = reader.f64();
-    if (!Number.isSafeInteger(deadlineMs)) throw new CodecError("deadline is not a safe integer");
-    // Minus zero would be written as bytes of its own.
-    command.deadlineMs = deadlineMs + 0;
-  }
+  if (present & HAS_DEADLINE) command.deadlineMs = decodeSafeInteger(reader, "deadline");
+  if (present & HAS_VERSION) command.versions = [reader.u53()];
+}
+
+function decodeSafeInteger(reader: ByteReader, what: string): number {
+  const value = reader.f64();
+  if (!Number.isSafeInteger(value)) throw new CodecError(`${what} is not a safe integer`);
+  // Minus zero would be written as bytes of its own.
+  return value + 0;
 }
 
 function encodeKeys(keys: readonly string[] | null, writer: ByteWriter): void {

@@ -14,6 +14,8 @@ export const Op = {
   count: 7,
   /** Versions of `keys`, 0 for an absent one: what WATCH remembers. */
   versions: 8,
+  /** The value's bytes from `offset` through `limit`, both inclusive; negative: counted from the end. */
+  getRange: 9,
 
   set: 32,
   delete: 33,
@@ -27,6 +29,18 @@ export const Op = {
   atomic: 40,
   /** Nothing but the passing of replicated time (the leader proposes it when a deadline is due). */
   advance: 41,
+  /** Writes `value` over the record's from byte `offset` on; zeros fill a gap. An empty `value` changes nothing. */
+  setRange: 42,
+  /** Adds the decimal number that `value` spells, exactly (decimal-text.ts): Redis' INCRBYFLOAT. */
+  incrementDecimal: 43,
+  /** Moves the record, with its deadline and flags, to the key `keys[0]`. */
+  rename: 44,
+  /** Copies the record, with its deadline and flags, to the key `keys[0]`. */
+  copy: 45,
+  /** Memcached's incr: unsigned 64-bit, goes on from 0 above 2^64 - 1. */
+  countUp: 46,
+  /** Memcached's decr: unsigned 64-bit, stops at 0. */
+  countDown: 47,
 
   /** How many replicas hold this session's last write durably: Redis' WAIT. `limit` is the number waited for. */
   progress: 64,
@@ -50,6 +64,14 @@ export const CommandFlag = {
   ifDeadlineLess: 64,
   ifNoDeadline: 128,
   ifHasDeadline: 256,
+  /** Of expire, persist and the delete of one key: answer the record. */
+  returnValue: 512,
+  /** Of a write to one key: only if the record's version is `versions[0]`. */
+  ifVersion: 1024,
+  /** Append before the value instead of after it. */
+  atFront: 2048,
+  /** Of countUp and countDown: an absent key gets `value`, the digits of its first number. */
+  orCreate: 4096,
 } as const;
 
 export const NO_DEADLINE = -1;
@@ -64,16 +86,18 @@ export class Command {
   value: Uint8Array = EMPTY_BYTES;
   keys: string[] | null = null;
   values: Uint8Array[] | null = null;
-  /** One a key of `keys`, for `atomic`: 0 demands absence. */
+  /** One a key of `keys`, for `atomic`: 0 demands absence. With ifVersion the one version. */
   versions: number[] | null = null;
   children: Command[] | null = null;
-  /** Delta of an increment: signed 64-bit. */
+  /** Delta: signed 64-bit of an increment, unsigned of countUp and countDown. */
   integer = 0n;
   flags = 0;
   /** Memcached's flags, kept with the record. */
   recordFlags = 0;
   deadlineMs: number = NO_DEADLINE;
   limit = 0;
+  /** A byte of the value, from 0. */
+  offset = 0;
 
   constructor(op: Op, key = "") {
     this.op = op;

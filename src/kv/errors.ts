@@ -30,6 +30,7 @@ export const ERRORS = {
   batch_too_large: { definite: true, summary: "the command holds more than allowed" },
   bad_request: { definite: true, summary: "the request is not well formed" },
   not_an_integer: { definite: true, summary: "value is not an integer or out of range" },
+  not_a_decimal: { definite: true, summary: "value is not a valid float" },
   overflow: { definite: true, summary: "increment or decrement would overflow" },
   conflict: { definite: true, summary: "a check of the atomic operation did not hold" },
 } as const;

@@ -10,8 +10,14 @@ import { integerResult, Result, ResultKind } from "./result.js";
 const NO_SUCH_KEY = -2;
 
 export function valueResult(record: Uint8Array): Result {
-  const result = new Result(ResultKind.value);
+  const result = recordResult(record);
   result.value = copyBytes(recordValue(record));
+  return result;
+}
+
+/** All but the value. */
+function recordResult(record: Uint8Array): Result {
+  const result = new Result(ResultKind.value);
   result.version = recordVersion(record);
   result.recordFlags = recordFlags(record);
   result.deadlineMs = recordDeadlineMs(record);
@@ -68,6 +74,22 @@ export function executeLength(records: Records, command: Command): Result {
   if (record === undefined) return integerResult(0n);
   const result = integerResult(BigInt(recordValueLength(record)));
   result.version = recordVersion(record);
+  return result;
+}
+
+/**
+ * A `value` of the bytes from `offset` through `limit`, or `absent`. What lies outside of the value is left out, and two
+ * places before its beginning, the second before the first, mean nothing at all: as Redis' GETRANGE.
+ */
+export function executeGetRange(records: Records, { key, offset, limit }: Command): Result {
+  const record = records.live(key);
+  if (record === undefined) return absentResult();
+  const result = recordResult(record);
+  if (offset < 0 && limit < 0 && offset > limit) return result;
+  const length = recordValueLength(record);
+  const start = Math.max(offset < 0 ? offset + length : offset, 0);
+  const last = Math.max(limit < 0 ? limit + length : limit, 0);
+  if (start <= last) result.value = copyBytes(recordValue(record).subarray(start, last + 1));
   return result;
 }
 

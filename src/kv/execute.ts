@@ -1,12 +1,14 @@
 import { assert } from "../core/assert.js";
 import { type Command, isWrite, Op } from "./command.js";
 import { KvError } from "./errors.js";
+import { executeExpire, executePersist } from "./execute-expire.js";
 import {
   executeCount,
   executeDeadline,
   executeExists,
   executeGet,
   executeGetMany,
+  executeGetRange,
   executeLength,
   executeScan,
   executeVersions,
@@ -14,19 +16,24 @@ import {
 } from "./execute-read.js";
 import {
   executeAppend,
-  executeDelete,
-  executeExpire,
-  executeFlush,
+  executeCounter,
   executeIncrement,
-  executePersist,
+  executeIncrementDecimal,
+  executeSetRange,
+} from "./execute-value.js";
+import {
+  executeCopy,
+  executeDelete,
+  executeFlush,
+  executeRename,
   executeSet,
   executeSetMany,
-  type WriteContext,
 } from "./execute-write.js";
 import { checkCommand } from "./limits.js";
 import { recordVersion } from "./record.js";
 import type { Records } from "./records.js";
 import { errorResult, Result, ResultKind } from "./result.js";
+import type { WriteContext } from "./write-context.js";
 
 /** Executes a command that stands in the log: a write, or a read that was ordered with them. */
 export function executeCommand(context: WriteContext, command: Command): Result {
@@ -50,6 +57,17 @@ function executeChecked(context: WriteContext, command: Command): Result {
       return executeExpire(context, command);
     case Op.persist:
       return executePersist(context, command);
+    case Op.setRange:
+      return executeSetRange(context, command);
+    case Op.incrementDecimal:
+      return executeIncrementDecimal(context, command);
+    case Op.countUp:
+    case Op.countDown:
+      return executeCounter(context, command);
+    case Op.rename:
+      return executeRename(context, command);
+    case Op.copy:
+      return executeCopy(context, command);
     case Op.flush:
       return executeFlush(context);
     case Op.atomic:
@@ -84,6 +102,8 @@ export function executeRead(records: Records, command: Command): Result {
       return executeScan(records, command);
     case Op.count:
       return executeCount(records);
+    case Op.getRange:
+      return executeGetRange(records, command);
     default:
       return errorResult(new KvError("bad_request", "the command is no operation on records"));
   }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Random } from "../core/random.js";
-import { Command, getCommand, Op, setCommand } from "./command.js";
+import { Command, CommandFlag, getCommand, Op, setCommand } from "./command.js";
 import { COMMAND_LIMITS, checkCommand } from "./limits.js";
 import { CommandGenerator } from "./testing/generator.js";
 
@@ -33,6 +33,10 @@ test("accepts what is just inside, refuses what is just outside", () => {
   expect(code(make(Op.atomic, { children: [child, child, child] }))).toBe("batch_too_large");
   expect(code(make(Op.atomic, { keys: ["1234"], versions: [0], children: [child, child] }))).toBe("batch_too_large");
   expect(code(make(Op.atomic, { children: [getCommand("12345")] }))).toBe("key_too_long");
+  expect(code(make(Op.setRange, { offset: 6, value: value(2) }))).toBe(null);
+  expect(code(make(Op.setRange, { offset: 7, value: value(2) }))).toBe("value_too_large");
+  expect(code(make(Op.setRange, { offset: 9 }))).toBe(null);
+  expect(code(make(Op.rename, { key: "a", keys: ["12345"] }))).toBe("key_too_long");
 });
 
 test("refuses what is not well formed", () => {
@@ -50,6 +54,22 @@ test("refuses what is not well formed", () => {
     make(Op.scan, { limit: 1.5 }),
     make(Op.expire, { key: "k", deadlineMs: Number.NaN }),
     make(Op.set, { key: "k", deadlineMs: 2 ** 53 }),
+    make(Op.set, { key: "k", flags: CommandFlag.ifVersion }),
+    make(Op.set, { key: "k", flags: CommandFlag.ifVersion, versions: [] }),
+    make(Op.set, { key: "k", flags: CommandFlag.ifVersion, versions: [0.5] }),
+    make(Op.set, { key: "k", flags: CommandFlag.ifVersion | CommandFlag.returnPrevious, versions: [1] }),
+    make(Op.delete, { keys: [], flags: CommandFlag.ifVersion, versions: [1] }),
+    make(Op.setMany, { keys: [], values: [], flags: CommandFlag.ifVersion, versions: [1] }),
+    make(Op.rename, { keys: ["a"], flags: CommandFlag.ifVersion, versions: [1] }),
+    make(Op.rename, { keys: [] }),
+    new Command(Op.copy),
+    make(Op.getRange, { offset: 0.5 }),
+    make(Op.getRange, { limit: Number.NaN }),
+    make(Op.setRange, { offset: -1 }),
+    make(Op.setRange, { offset: 2 ** 53 }),
+    make(Op.countUp, { integer: -1n }),
+    make(Op.countDown, { integer: 2n ** 64n }),
+    make(Op.countUp, { flags: CommandFlag.orCreate }),
   ]) {
     expect(code(command), `op ${command.op}`).toBe("bad_request");
   }

@@ -1,6 +1,7 @@
 /** How large one command may be. Listeners check before they submit; the store checks again before it executes. */
-import { type Command, isWrite, Op } from "./command.js";
+import { type Command, CommandFlag, isWrite, Op } from "./command.js";
 import { KvError } from "./errors.js";
+import { isUint64, parseUint64 } from "./integer-text.js";
 
 export interface CommandLimits {
   readonly keyBytesMax: number;
@@ -42,7 +43,7 @@ function checkOne(command: Command, limits: CommandLimits): KvError | null {
     case Op.versions:
     case Op.delete:
       if (command.keys === null) return new KvError("bad_request", "the command names no keys; name one at least");
-      return checkKeys(command.keys, limits);
+      return checkKeys(command.keys, limits) ?? checkFlags(command);
     case Op.setMany:
       return checkPairs(command, limits);
     case Op.atomic:
@@ -53,7 +54,20 @@ function checkOne(command: Command, limits: CommandLimits): KvError | null {
     case Op.set:
     case Op.append:
     case Op.increment:
-      return checkDeadline(command);
+    case Op.incrementDecimal:
+      return checkDeadline(command) ?? checkFlags(command);
+    case Op.persist:
+      return checkFlags(command);
+    case Op.getRange:
+      return checkRange(command);
+    case Op.setRange:
+      return checkSetRange(command, limits) ?? checkDeadline(command) ?? checkFlags(command);
+    case Op.countUp:
+    case Op.countDown:
+      return checkCounter(command) ?? checkDeadline(command) ?? checkFlags(command);
+    case Op.rename:
+    case Op.copy:
+      return checkTarget(command, limits);
     default:
       return null;
   }
@@ -93,6 +107,7 @@ function checkPairs(command: Command, limits: CommandLimits): KvError | null {
   if (keys === null || values === null || keys.length !== values.length) {
     return new KvError("bad_request", "the command needs one value for each key");
   }
+  if ((command.flags & CommandFlag.ifVersion) !== 0) return unfitFlag("ifVersion");
   const error = checkKeys(keys, limits) ?? checkDeadline(command);
   if (error !== null) return error;
   for (let i = 0; i < values.length; i += 1) {
@@ -109,9 +124,8 @@ function checkAtomic(command: Command, limits: CommandLimits): KvError | null {
     return new KvError("bad_request", "an atomic command needs one version for each key that it checks");
   }
   for (let i = 0; i < versions.length; i += 1) {
-    if (!Number.isSafeInteger(versions[i]) || versions[i] < 0) {
-      return new KvError("bad_request", `version ${versions[i]} is not a whole number from 0 to 2^53 - 1`);
-    }
+    const error = checkVersion(versions[i]);
+    if (error !== null) return error;
   }
   const count = command.children === null ? 0 : command.children.length;
   if (count > limits.childrenMax) {
@@ -134,6 +148,61 @@ function checkScan(command: Command): KvError | null {
     );
   }
   return null;
+}
+
+function checkRange({ offset, limit }: Command): KvError | null {
+  if (Number.isSafeInteger(offset) && Number.isSafeInteger(limit)) return null;
+  return new KvError("bad_request", `the range from ${offset} through ${limit} is not one of whole numbers`);
+}
+
+function checkSetRange({ offset, value }: Command, limits: CommandLimits): KvError | null {
+  if (!Number.isSafeInteger(offset) || offset < 0) {
+    return new KvError("bad_request", `the offset is ${offset}; it must be a whole number from 0`);
+  }
+  return value.length > 0 && offset + value.length > limits.valueBytesMax
+    ? valueTooLarge(offset + value.length, limits)
+    : null;
+}
+
+function checkCounter({ flags, integer, value }: Command): KvError | null {
+  if (!isUint64(integer)) return new KvError("bad_request", "the delta is not a whole number from 0 to 2^64 - 1");
+  if ((flags & CommandFlag.orCreate) === 0 || parseUint64(value) !== null) return null;
+  return new KvError("bad_request", "the first value of the counter is not a whole number from 0 to 2^64 - 1");
+}
+
+function checkTarget(command: Command, limits: CommandLimits): KvError | null {
+  if (command.keys === null || command.keys.length !== 1) {
+    return new KvError("bad_request", "the command needs one key to write to");
+  }
+  if ((command.flags & CommandFlag.ifVersion) !== 0) return unfitFlag("ifVersion");
+  return checkKeys(command.keys, limits);
+}
+
+/** Of the commands on one key. */
+function checkFlags({ op, flags, keys, versions }: Command): KvError | null {
+  if ((flags & (CommandFlag.ifVersion | CommandFlag.returnValue)) === 0) return null;
+  if (keys !== null && keys.length !== 1) {
+    return new KvError("bad_request", "ifVersion and returnValue are for the delete of one key");
+  }
+  if ((flags & CommandFlag.returnValue) !== 0 && op !== Op.expire && op !== Op.persist && op !== Op.delete) {
+    return unfitFlag("returnValue");
+  }
+  if ((flags & CommandFlag.ifVersion) === 0) return null;
+  // The previous value would not tell whether the new one was written.
+  if (!isWrite(op) || (flags & CommandFlag.returnPrevious) !== 0) return unfitFlag("ifVersion");
+  if (versions === null || versions.length !== 1) {
+    return new KvError("bad_request", "ifVersion needs the one version to compare with");
+  }
+  return checkVersion(versions[0]);
+}
+
+function unfitFlag(name: string): KvError {
+  return new KvError("bad_request", `${name} does not fit this command or its other flags`);
+}
+
+function checkVersion(version: number): KvError | null {
+  if (Number.isSafeInteger(version) && version >= 0) return null;
+  return new KvError("bad_request", `version ${version} is not a whole number from 0 to 2^53 - 1`);
 }
 
 function checkDeadline(command: Command): KvError | null {

@@ -12,7 +12,7 @@ const VERSION_AT = 1;
 const OPTIONAL_AT = VERSION_AT + 8;
 
 export function encodeRecord(version: number, deadlineMs: number, recordFlags: number, value: Uint8Array): Uint8Array {
-  const shape = (deadlineMs === NO_DEADLINE ? 0 : HAS_DEADLINE) | (recordFlags === 0 ? 0 : HAS_FLAGS);
+  const shape = shapeOf(deadlineMs, recordFlags);
   const valueAt = valueOffset(shape);
   const record = allocate(valueAt + value.length);
   record[0] = shape;
@@ -21,6 +21,15 @@ export function encodeRecord(version: number, deadlineMs: number, recordFlags: n
   if (shape & HAS_FLAGS) putU32(record, valueAt - 4, recordFlags);
   record.set(value, valueAt);
   return record;
+}
+
+/** Bytes of the record that {@link encodeRecord} makes. */
+export function recordLength(deadlineMs: number, recordFlags: number, valueLength: number): number {
+  return valueOffset(shapeOf(deadlineMs, recordFlags)) + valueLength;
+}
+
+function shapeOf(deadlineMs: number, recordFlags: number): number {
+  return (deadlineMs === NO_DEADLINE ? 0 : HAS_DEADLINE) | (recordFlags === 0 ? 0 : HAS_FLAGS);
 }
 
 export function recordVersion(record: Uint8Array): number {

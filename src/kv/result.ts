@@ -9,7 +9,7 @@ export const ResultKind = {
   integer: 4,
   /** `items`: one result a key, child, or (scan) key found. */
   list: 5,
-  /** A condition of the command did not hold (NX, XX, a check): nothing was written. */
+  /** A condition of the command did not hold (NX, XX, a check): nothing was written. Of ifVersion `version` is the record's. */
   notDone: 6,
   error: 7,
 } as const;

@@ -74,6 +74,7 @@ test("the model test meets every kind of result", () => {
     "integer",
     "list",
     "notDone",
+    "not_a_decimal",
     "not_an_integer",
     "ok",
     "overflow",

@@ -5,12 +5,12 @@ import type { Command } from "./command.js";
 import { decodeCommand } from "./command-codec.js";
 import { KvError } from "./errors.js";
 import { executeCommand, executeRead } from "./execute.js";
-import { WriteContext } from "./execute-write.js";
 import { COMMAND_LIMITS, type CommandLimits } from "./limits.js";
 import { Meta } from "./meta.js";
 import { type ChangeListener, Records } from "./records.js";
 import { errorResult, type Result } from "./result.js";
 import { type Session, type SessionLimits, SessionTable } from "./session-table.js";
+import { WriteContext } from "./write-context.js";
 
 /** The same on every replica of a group, for ever: each of them decides what a log means. */
 export interface StoreLimits extends SessionLimits {

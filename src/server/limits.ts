@@ -22,6 +22,14 @@ export interface ServerLimits {
   readonly watchedKeysMax: number;
   /** Scans under way at this node that can be gone on with. */
   readonly scanCursorsMax: number;
+  /** Of the keys that KEYS answers. */
+  readonly keysReplyBytesMax: number;
+  /** A command that took as long from being taken to being answered is noted for SLOWLOG and LATENCY. */
+  readonly slowCommandMs: number;
+  /** Slow commands that are remembered. */
+  readonly slowCommandsMax: number;
+  /** Seconds with slow commands that are remembered. */
+  readonly latencySamplesMax: number;
 }
 
 export const SERVER_LIMITS: ServerLimits = {
@@ -38,4 +46,8 @@ export const SERVER_LIMITS: ServerLimits = {
   transactionBytesMax: 8 * 1_048_576,
   watchedKeysMax: 1_024,
   scanCursorsMax: 16_384,
+  keysReplyBytesMax: 16 * 1_048_576,
+  slowCommandMs: 100,
+  slowCommandsMax: 128,
+  latencySamplesMax: 160,
 };

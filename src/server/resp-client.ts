@@ -4,6 +4,8 @@ import type { RespConnection } from "./resp-connection.js";
 
 export const NAME_ERROR = "ERR Client names cannot contain spaces, newlines or special characters.";
 const NAME_LENGTH_MAX = 256;
+const CACHING_ERROR =
+  "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
 
 /** Printable ASCII without spaces, so that a name cannot break a line of CLIENT LIST. */
 export function isClientName(name: string): boolean {
@@ -18,7 +20,40 @@ export function answerClient(connection: RespConnection, request: Arguments, wri
   else if (request.is(1, "INFO")) writer.verbatim(`${describe(connection)}\n`);
   else if (request.is(1, "LIST")) answerList(connection, request, writer);
   else if (request.is(1, "HELP")) writeSubcommands("client", writer);
+  else if (request.is(1, "UNPAUSE")) writer.ok();
+  else if (request.is(1, "GETREDIR")) writer.integer(-1);
+  else if (request.is(1, "TRACKINGINFO")) writeTracking(writer);
+  else if (request.is(1, "TRACKING")) answerTracking(request, writer);
+  else if (request.is(1, "CACHING")) writer.error(CACHING_ERROR);
   else answerSwitch(request, writer);
+}
+
+/** CLIENT REPLY ON | OFF | SKIP: whether the client hears answers; of SKIP: not to this and the next command. */
+export function answerClientReply(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  if (request.is(2, "ON")) {
+    connection.replyMode.choose("on");
+    writer.ok();
+  } else if (request.is(2, "OFF")) connection.replyMode.choose("off");
+  else if (request.is(2, "SKIP")) connection.replyMode.choose("skip");
+  else writer.error(SYNTAX_ERROR);
+}
+
+/** Nobody is told of changes here: a client that believed it would read from a stale cache. */
+function answerTracking(request: Arguments, writer: RespWriter): void {
+  if (request.is(2, "OFF") && request.count === 3) writer.ok();
+  else if (request.is(2, "ON")) writer.error("ERR CLIENT TRACKING is not supported: this node sends no invalidations");
+  else writer.error(SYNTAX_ERROR);
+}
+
+function writeTracking(writer: RespWriter): void {
+  writer.map(3);
+  writer.bulkText("flags");
+  writer.set(1);
+  writer.bulkText("off");
+  writer.bulkText("redirect");
+  writer.integer(-1);
+  writer.bulkText("prefixes");
+  writer.array(0);
 }
 
 function answerGetName(connection: RespConnection, writer: RespWriter): void {
@@ -55,15 +90,33 @@ function answerSwitch(request: Arguments, writer: RespWriter): void {
   else writer.error(SYNTAX_ERROR);
 }
 
-/** All RESP connections of this node. The filters of Redis are not there. */
+/** CLIENT LIST [TYPE type | ID id …]: the RESP connections of this node. All of them are normal clients. */
 function answerList(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (request.count > 2) {
+  const { connections } = connection.service;
+  let listed = [...connections.values()];
+  if (request.is(2, "TYPE") && request.count === 4) {
+    const type = request.text(3).toLowerCase();
+    if (!["normal", "master", "replica", "slave", "pubsub"].includes(type)) {
+      writer.error(`ERR Unknown client type '${request.text(3).slice(0, 32)}'`);
+      return;
+    }
+    if (type !== "normal") listed = [];
+  } else if (request.is(2, "ID") && request.count > 3) {
+    listed = [];
+    for (let i = 3; i < request.count; i += 1) {
+      const id = request.integer(i);
+      if (id === null) {
+        writer.error("ERR Invalid client ID");
+        return;
+      }
+      const other = connections.get(Number(id));
+      if (other !== undefined) listed.push(other);
+    }
+  } else if (request.count > 2) {
     writer.error(SYNTAX_ERROR);
     return;
   }
-  let lines = "";
-  for (const other of connection.service.connections.values()) lines += `${describe(other)}\n`;
-  writer.verbatim(lines);
+  writer.verbatim(listed.map((each) => `${describe(each)}\n`).join(""));
 }
 
 function describe(connection: RespConnection): string {

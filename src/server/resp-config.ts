@@ -9,6 +9,7 @@ export function answerConfig(connection: RespConnection, request: Arguments, wri
   else if (request.is(1, "HELP")) writeSubcommands("config", writer);
   else if (request.is(1, "RESETSTAT")) {
     connection.service.stats.reset();
+    connection.service.times.resetCounts();
     writer.ok();
   } else {
     writer.error(`ERR CONFIG ${request.text(1).toUpperCase()} is not supported: a node is configured when it starts`);
@@ -42,5 +43,8 @@ function configuration(connection: RespConnection): [name: string, value: string
     ["maxmemory-policy", "noeviction"],
     ["proto-max-bulk-len", String(COMMAND_LIMITS.valueBytesMax)],
     ["timeout", "0"],
+    ["slowlog-log-slower-than", String(limits.slowCommandMs * 1000)],
+    ["slowlog-max-len", String(limits.slowCommandsMax)],
+    ["latency-monitor-threshold", String(limits.slowCommandMs)],
   ];
 }

@@ -11,6 +11,7 @@ import {
   type RespWriter,
   renderError,
   unknownCommand,
+  withSubcommand,
 } from "../codec/resp/index.js";
 import { copyBytes } from "../core/bytes.js";
 import type { Session } from "../kv/backend.js";
@@ -19,11 +20,14 @@ import { checkCommand } from "../kv/limits.js";
 import type { Receipt } from "../kv/receipt.js";
 import type { ReplySink, Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
+import { ReplyMode } from "./reply-mode.js";
 import { writeReceiptAttribute } from "./resp-gamut.js";
+import { keyspaceNamed } from "./resp-hello.js";
 import { type LocalCommand, localCommand } from "./resp-local.js";
 import { RespOutput } from "./resp-output.js";
 import { type Completion, type PendingReply, Pipeline } from "./resp-pipeline.js";
 import type { RespService } from "./resp-service.js";
+import { noteTime } from "./resp-times.js";
 import type { Transaction } from "./resp-transaction.js";
 
 /** After the last reply has left: time for the client to hang up. */
@@ -44,7 +48,7 @@ export class RespConnection implements ReplySink, CommandContext {
   name = "";
   libraryName = "";
   libraryVersion = "";
-  lastCommand = "";
+  readonly replyMode = new ReplyMode();
   transaction: Transaction | null = null;
   /** Of the last answer of the store, while the session explains. */
   lastReceipt: Receipt | null = null;
@@ -63,8 +67,10 @@ export class RespConnection implements ReplySink, CommandContext {
   private announced = false;
   /** No more requests are taken: a last reply is under way. */
   private ending = false;
+  /** Of the request that is being executed. */
+  private currentSpec: CommandSpec | null = null;
   private finished = false;
-  private closed = false;
+  closed = false;
   /** When the beginning of the unfinished request came; 0: there is none. */
   private partialSinceMs = 0;
   /** Size of recent replies, the larger ones counting most: what one more request may cost. High until some are known. */
@@ -88,6 +94,10 @@ export class RespConnection implements ReplySink, CommandContext {
   set version(version: RespVersion) {
     this.output.version = version;
     this.output.current().version = version;
+  }
+
+  get lastCommand(): string {
+    return this.currentSpec?.name ?? "";
   }
 
   /** Whether it waits for a WAIT. */
@@ -119,6 +129,7 @@ export class RespConnection implements ReplySink, CommandContext {
   /** Does what can be done now: takes requests, writes replies, ends. */
   private advance(): void {
     if (this.closed) return;
+    this.service.timePassed();
     do {
       this.take();
       this.output.flush();
@@ -153,6 +164,7 @@ export class RespConnection implements ReplySink, CommandContext {
       this.held = false;
       this.partialSinceMs = 0;
       this.execute(this.parser.request);
+      if (!this.held) this.replyMode.commandTaken();
     }
     this.readNoMore();
   }
@@ -183,18 +195,15 @@ export class RespConnection implements ReplySink, CommandContext {
   }
 
   private execute(request: Arguments): void {
-    const spec = findCommand(request);
-    if (spec === null) {
-      this.refuse(unknownCommand(request));
-      return;
-    }
-    const refusal = spec.refusal(request);
-    if (refusal !== "") {
+    const found = findCommand(request);
+    const refusal = found === null ? unknownCommand(request) : found.refusal(request);
+    if (found === null || refusal !== "") {
       this.refuse(refusal);
       return;
     }
-    this.lastCommand = spec.name;
-    const local = spec.build === null ? localCommand(spec) : null;
+    const spec = withSubcommand(found, request);
+    this.currentSpec = spec;
+    const local = spec.build === null ? localCommand(spec, request) : null;
     if (this.transaction !== null && local?.inTransaction !== "immediate") {
       this.queue(this.transaction, spec, local, request);
     } else if (local !== null) this.executeLocal(local, request);
@@ -214,9 +223,7 @@ export class RespConnection implements ReplySink, CommandContext {
       this.answerError(errorText(error));
       return;
     }
-    const slot = this.pipeline.push();
-    slot.spec = spec;
-    this.submitFor(slot, command);
+    this.submitFor(this.pushSlot(), command);
   }
 
   private executeLocal(local: LocalCommand, request: Arguments): void {
@@ -230,29 +237,10 @@ export class RespConnection implements ReplySink, CommandContext {
   }
 
   private queue(transaction: Transaction, spec: CommandSpec, local: LocalCommand | null, request: Arguments): void {
-    const { transactionCommandsMax, transactionBytesMax } = this.service.limits;
-    transaction.bytes += request.byteLength();
-    if (transaction.queue.length >= transactionCommandsMax || transaction.bytes > transactionBytesMax) {
-      this.refuse(
-        `ERR batch_too_large: a transaction may hold ${transactionCommandsMax} commands and ${transactionBytesMax} bytes`,
-      );
+    const error = transaction.add(spec, local, request, this);
+    if (error !== null) {
+      this.refuse(error);
       return;
-    }
-    if (local !== null) {
-      if (local.inTransaction === "refused") {
-        this.refuse(`ERR ${spec.name.toUpperCase()} is not possible inside a transaction`);
-        return;
-      }
-      transaction.queueLocal(spec, request.clone());
-    } else {
-      const command = spec.build!(request, this);
-      const error = typeof command === "string" ? null : checkCommand(command);
-      if (error !== null) {
-        this.refuse(errorText(error));
-        return;
-      }
-      if (typeof command === "string") transaction.queueError(spec, command);
-      else transaction.queueStored(spec, command);
     }
     const writer = this.beginAnswer();
     writer.queued();
@@ -267,10 +255,18 @@ export class RespConnection implements ReplySink, CommandContext {
 
   /** For a local command that asks the store. Its reply is what `completion` writes. */
   submit(command: Command, completion: Completion, transaction: Transaction | null = null): void {
-    const slot = this.pipeline.push();
+    const slot = this.pushSlot();
     slot.completion = completion;
     slot.transaction = transaction;
     this.submitFor(slot, command);
+  }
+
+  private pushSlot(): PendingReply {
+    const slot = this.pipeline.push();
+    slot.spec = this.currentSpec;
+    slot.takenMs = this.service.nowMs();
+    slot.muted = this.replyMode.muted;
+    return slot;
   }
 
   private submitFor(slot: PendingReply, command: Command): void {
@@ -289,6 +285,7 @@ export class RespConnection implements ReplySink, CommandContext {
 
   reply(request: Request, result: Result): void {
     if (this.closed) return;
+    if (!this.announced) this.service.timePassed();
     const slot = this.pipeline.at(request.tag);
     slot.waiting = false;
     slot.request = request;
@@ -307,7 +304,7 @@ export class RespConnection implements ReplySink, CommandContext {
   /** A place among the replies for an answer that is not the store's: `write` is called with it, once, later or at once. */
   answerLater(): (write: (writer: RespWriter) => void) => void {
     const tag = this.pipeline.tail;
-    this.pipeline.push().waiting = true;
+    this.pushSlot().waiting = true;
     return (write) => {
       if (this.closed) return;
       const slot = this.pipeline.at(tag);
@@ -324,11 +321,14 @@ export class RespConnection implements ReplySink, CommandContext {
   private renderReady(): void {
     const pipeline = this.pipeline;
     while (pipeline.length > 0 && !pipeline.first().waiting) {
-      const writer = this.output.current();
+      const slot = pipeline.first();
+      const writer = slot.muted ? this.service.writers.take(this.version) : this.output.current();
       const before = writer.length;
-      this.render(pipeline.first(), writer);
+      this.render(slot, writer);
+      if (slot.request !== null) noteTime(this, slot);
+      const bytes = slot.muted ? 0 : writer.length - before;
+      if (slot.muted) this.service.writers.give(writer);
       pipeline.shift();
-      const bytes = writer.length - before;
       this.replyBytes = bytes > this.replyBytes ? bytes : this.replyBytes - ((this.replyBytes - bytes) >> 3);
       if (this.output.bytes > this.service.limits.outputBytesCut) {
         this.socket.destroy();
@@ -351,7 +351,7 @@ export class RespConnection implements ReplySink, CommandContext {
     }
     if (slot.completion !== null) slot.completion(this, slot, writer);
     else if (result.kind === ResultKind.error) renderError(writer, result);
-    else slot.spec!.render!(writer, result, this);
+    else slot.spec!.render!(writer, result, this, slot.request!.command);
   }
 
   private answerError(error: string): void {
@@ -362,12 +362,16 @@ export class RespConnection implements ReplySink, CommandContext {
 
   /** For an answer that is known at once. It goes straight out unless others are due before it. */
   private beginAnswer(): RespWriter {
-    return this.pipeline.length === 0 ? this.output.current() : this.service.writers.take(this.version);
+    const goesOut = this.pipeline.length === 0 && !this.replyMode.muted;
+    return goesOut ? this.output.current() : this.service.writers.take(this.version);
   }
 
   private endAnswer(writer: RespWriter): void {
     if (this.output.isCurrent(writer)) return;
-    if (writer.length > 0) this.pipeline.push().bytes = copyBytes(writer.written());
+    if (writer.length > 0 && !this.replyMode.muted) {
+      this.pipeline.push().bytes = copyBytes(writer.written());
+      this.renderReady();
+    }
     this.service.writers.give(writer);
   }
 
@@ -434,6 +438,10 @@ export class RespConnection implements ReplySink, CommandContext {
 
   scanCursor(key: string): string {
     return this.service.cursors.add(key);
+  }
+
+  isKeyspace(name: string): boolean {
+    return keyspaceNamed(name) === this.session.keyspace;
   }
 
   keyspaceCount(): number {

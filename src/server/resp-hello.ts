@@ -7,6 +7,11 @@ import type { RespConnection } from "./resp-connection.js";
 import type { PendingReply } from "./resp-pipeline.js";
 
 const DEFAULT_KEYSPACE = "default";
+
+/** The keyspace that a client means: Redis' number 0 is the default one. */
+export function keyspaceNamed(name: string): string {
+  return name === "0" ? DEFAULT_KEYSPACE : name;
+}
 const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /** There are no passwords yet: the one user may come in with any. */
@@ -89,7 +94,7 @@ function writeGreeting(connection: RespConnection, writer: RespWriter): void {
  * in it finds out.
  */
 export function answerSelect(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  const name = request.text(1) === "0" ? DEFAULT_KEYSPACE : request.text(1);
+  const name = keyspaceNamed(request.text(1));
   const { session } = connection;
   if (connection.watched.size > 0 && name !== session.keyspace) {
     writer.error("ERR SELECT of another keyspace is not possible while keys are watched: EXEC or UNWATCH first");
@@ -129,6 +134,7 @@ export function answerReset(connection: RespConnection, _request: Arguments, wri
   connection.transaction = null;
   connection.watched.clear();
   connection.name = "";
+  connection.replyMode.choose("on");
   connection.session.explains = false;
   connection.lastReceipt = null;
   connection.session.keyspace = DEFAULT_KEYSPACE;

@@ -1,14 +1,23 @@
 /** Commands that the server answers itself: how each fits into a pipeline and a transaction. */
-import { type Arguments, answerCommand, COMMANDS, type CommandSpec, type RespWriter } from "../codec/resp/index.js";
+import {
+  type Arguments,
+  answerCommand,
+  COMMANDS,
+  type CommandSpec,
+  type RespWriter,
+  writeSubcommands,
+} from "../codec/resp/index.js";
 import { assert } from "../core/assert.js";
-import { answerClient } from "./resp-client.js";
+import { answerClient, answerClientReply } from "./resp-client.js";
 import { answerConfig } from "./resp-config.js";
 import type { RespConnection } from "./resp-connection.js";
 import { answerGamut } from "./resp-gamut.js";
 import { answerAuth, answerHello, answerQuit, answerReset, answerSelect } from "./resp-hello.js";
 import { answerInfo } from "./resp-info.js";
+import { answerKeys, answerRandomkey } from "./resp-keys.js";
 import { answerDiscard, answerExec, answerMulti, answerUnwatch, answerWatch, execWaits } from "./resp-multi.js";
 import { answerRole } from "./resp-replication.js";
+import { answerLatency, answerSlowlog } from "./resp-times.js";
 import { answerWait } from "./resp-wait.js";
 
 export interface LocalCommand {
@@ -46,6 +55,13 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
   info: afterAll(answerInfo),
   role: afterAll(answerRole),
   config: atOnce(answerConfig),
+  slowlog: afterAll(answerSlowlog),
+  latency: afterAll(answerLatency),
+  debug: atOnce((_connection, _request, writer) => writer.error("ERR DEBUG command not allowed.")),
+  memory: atOnce((_connection, _request, writer) => writeSubcommands("memory", writer)),
+  object: atOnce((_connection, _request, writer) => writeSubcommands("object", writer)),
+  keys: afterAll(answerKeys, "refused"),
+  randomkey: afterAll(answerRandomkey, "refused"),
   gamut: afterAll(answerGamut, "refused"),
   wait: afterAll(answerWait, "refused"),
   multi: atOnce(answerMulti, "immediate"),
@@ -61,7 +77,11 @@ for (const spec of COMMANDS) {
   assert((spec.build === null) === (byIndex[spec.index] !== undefined), "a command has no road, or two");
 }
 
-export function localCommand(spec: CommandSpec): LocalCommand {
+const CLIENT_REPLY = afterAll(answerClientReply, "refused");
+
+/** Of a command without a road to the store. */
+export function localCommand(spec: CommandSpec, request: Arguments): LocalCommand {
+  if (spec.name === "client" && request.is(1, "REPLY")) return CLIENT_REPLY;
   return byIndex[spec.index]!;
 }
 

@@ -76,12 +76,12 @@ function writeReplies(
   writer.array(transaction.queue.length);
   for (const queued of transaction.queue) {
     if (queued.error !== "") writer.error(queued.error);
-    else if (queued.request !== null) localCommand(queued.spec).run(connection, queued.request, writer);
+    else if (queued.request !== null) localCommand(queued.spec, queued.request).run(connection, queued.request, writer);
     else {
       const item = items[next];
       next += 1;
       if (item.kind === ResultKind.error) renderError(writer, item);
-      else queued.spec.render!(writer, item, connection);
+      else queued.spec.render!(writer, item, connection, queued.command!);
     }
   }
 }

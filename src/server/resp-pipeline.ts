@@ -7,12 +7,16 @@ import type { Transaction } from "./resp-transaction.js";
 /** Writes the reply of a slot whose answer means something to the connection itself. */
 export type Completion = (connection: RespConnection, slot: PendingReply, writer: RespWriter) => void;
 
-/** A place in the order of replies. Reused; exactly one of `spec`, `bytes` and `completion` tells how to write it. */
+/** A place in the order of replies. Reused; `bytes`, else `completion`, else `spec` tells how to write it. */
 export class PendingReply {
   waiting = false;
   request: Request | null = null;
   result: Result | null = null;
   spec: CommandSpec | null = null;
+  /** Monotonic ms at which it was taken. */
+  takenMs = 0;
+  /** The client does not want to hear the answer (CLIENT REPLY). */
+  muted = false;
   bytes: Uint8Array | null = null;
   completion: Completion | null = null;
   transaction: Transaction | null = null;
@@ -22,6 +26,7 @@ export class PendingReply {
     this.request = null;
     this.result = null;
     this.spec = null;
+    this.muted = false;
     this.bytes = null;
     this.completion = null;
     this.transaction = null;

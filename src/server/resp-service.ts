@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Backend } from "../kv/backend.js";
+import { CommandTimes } from "./command-times.js";
 import type { ServerLimits } from "./limits.js";
 import { RespConnection } from "./resp-connection.js";
 import { WriterPool } from "./resp-output.js";
@@ -16,6 +17,8 @@ export interface NodeFacts {
 }
 
 const CURSOR_BELOW = 2 ** 48 - 1;
+/** Keyspaces of which it is known where RANDOMKEY goes on. */
+const PLACES_MAX = 1024;
 
 /** What the RESP connections of a node share. */
 export class RespService {
@@ -26,6 +29,11 @@ export class RespService {
   private answered: RespConnection[] = [];
   private answeredBefore: RespConnection[] = [];
   readonly writers = new WriterPool();
+  readonly times: CommandTimes;
+  /** Keyspace → where RANDOMKEY goes on. */
+  readonly randomPlaces = new Map<string, string>();
+  /** Monotonic ms, read once a turn; 0: not yet. */
+  private turnMs = 0;
 
   constructor(
     readonly backend: Backend,
@@ -34,7 +42,25 @@ export class RespService {
     readonly stats: ServerStats,
   ) {
     this.cursors = new ScanCursors(limits.scanCursorsMax, () => randomInt(1, CURSOR_BELOW));
+    this.times = new CommandTimes(limits.slowCommandsMax, limits.latencySamplesMax);
     backend.afterTurn(() => this.turnEnded());
+  }
+
+  /** Monotonic ms of this turn. */
+  nowMs(): number {
+    if (this.turnMs === 0) this.turnMs = performance.now();
+    return this.turnMs;
+  }
+
+  /** Something has come from the world: time has passed. */
+  timePassed(): void {
+    this.turnMs = 0;
+  }
+
+  rememberPlace(keyspace: string, key: string): void {
+    if (key === "") this.randomPlaces.delete(keyspace);
+    else if (this.randomPlaces.size < PLACES_MAX || this.randomPlaces.has(keyspace))
+      this.randomPlaces.set(keyspace, key);
   }
 
   /** `received`: what the connection has sent so far. */
@@ -59,6 +85,7 @@ export class RespService {
     const answered = this.answered;
     this.answered = this.answeredBefore;
     for (let i = 0; i < answered.length; i += 1) answered[i].turnEnded();
+    this.timePassed();
     answered.length = 0;
     this.answeredBefore = answered;
   }

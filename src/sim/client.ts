@@ -130,11 +130,11 @@ export class Client extends Caller {
 
   private setIfVersion(key: string, seen: Answer): void {
     const value = this.value();
-    const command = new Command(Op.atomic);
-    command.keys = [key];
-    command.versions = [seen.version];
-    command.children = [setCommand(key, latin1Encode(value))];
+    const set = setCommand(key, latin1Encode(value));
     this.invoke("cas", key, [seen.text, value]);
+    // Two roads to the same: only the second can demand absence.
+    const command =
+      seen.text !== null && seen.version % 2 === 0 ? onlyAt(set, seen.version) : checked(set, seen.version);
     this.call(command, Level.linearizable, (outcome) => {
       if (outcome instanceof Answer && isConflict(outcome)) {
         // Another version may hold the same content (absent again): no proof of a mismatch.
@@ -167,7 +167,7 @@ export class Client extends Caller {
     const client = `client${this.index}.${this.idGeneration}`.padEnd(16, ".");
     const id = { client, sequence: this.sequence, acknowledgedThrough: this.sequence - 1, openedMs: 0 };
     this.call(
-      incrementCommand(key, 1n),
+      this.index % 2 === 0 ? incrementCommand(key, 1n) : countCommand(key),
       Level.linearizable,
       (outcome) => {
         const doubtful = outcome === "silence" || (outcome instanceof Answer && outcome.isUnknown);
@@ -175,7 +175,7 @@ export class Client extends Caller {
         if (done) {
           this.sequence += 1;
           if (attempt > 1) this.fleet.counters.retriesAnswered += 1;
-          this.complete(outcome, (answer) => answer.integer, false);
+          this.complete(outcome, (answer) => (answer.text === null ? answer.integer : Number(answer.text)), false);
           this.next(outcome);
         } else if (attempt < INCREMENT_ATTEMPTS && this.fleet.working) {
           this.retryIncrement(key, attempt + 1, inDoubt || doubtful);
@@ -329,5 +329,29 @@ export class Client extends Caller {
 }
 
 function isConflict(answer: Answer): boolean {
-  return answer.kind === ResultKind.notDone || answer.error?.code === "conflict";
+  const { kind, error } = answer;
+  return kind === ResultKind.notDone || kind === ResultKind.absent || error?.code === "conflict";
+}
+
+function onlyAt(set: Command, version: number): Command {
+  set.flags = CommandFlag.ifVersion;
+  set.versions = [version];
+  return set;
+}
+
+function checked(set: Command, version: number): Command {
+  const command = new Command(Op.atomic);
+  command.keys = [set.key];
+  command.versions = [version];
+  command.children = [set];
+  return command;
+}
+
+/** One more, or the first, as memcached's clients count. */
+function countCommand(key: string): Command {
+  const command = new Command(Op.countUp, key);
+  command.integer = 1n;
+  command.flags = CommandFlag.orCreate;
+  command.value = latin1Encode("1");
+  return command;
 }

@@ -16,12 +16,14 @@ export interface CommandContext {
   scanCursor(key: string): string;
   /** As far as this node knows. */
   keyspaceCount(): number;
+  /** Whether a client would call the keyspace that it has chosen by this name. */
+  isKeyspace(name: string): boolean;
 }
 
 /** The kv command of a request, or the error line that answers it without troubling the store. */
 export type Build = (request: Arguments, context: CommandContext) => Command | string;
 /** Never called with an error: those look the same for all commands. */
-export type Render = (writer: RespWriter, result: Result, context: CommandContext) => void;
+export type Render = (writer: RespWriter, result: Result, context: CommandContext, command: Command) => void;
 
 /** Which arguments are keys: first, last (negative: from the end), step; 0, 0, 0 for none. */
 export type KeyPositions = readonly [first: number, last: number, step: number];
@@ -29,6 +31,8 @@ export type KeyPositions = readonly [first: number, last: number, step: number];
 /** One command as clients see it. */
 export class CommandSpec {
   readonly upperName: Uint8Array;
+  /** Of a subcommand ("container|word") the word, else the name. */
+  readonly upperWord: string;
   readonly isContainer: boolean;
 
   constructor(
@@ -47,6 +51,7 @@ export class CommandSpec {
     readonly render: Render | null,
   ) {
     this.upperName = latin1Encode(name.toUpperCase());
+    this.upperWord = name.slice(name.indexOf("|") + 1).toUpperCase();
     this.isContainer = hasSubcommands(name);
   }
 

@@ -17,6 +17,13 @@ decr         2 string       write,denyoom,fast                          1,1,1  1
 incrby       3 string       write,denyoom,fast                          1,1,1  1.0.0  Increment the integer of a key by a number
 decrby       3 string       write,denyoom,fast                          1,1,1  1.0.0  Decrement the integer of a key by a number
 append       3 string       write,denyoom,fast                          1,1,1  2.0.0  Append to the value of a key
+getdel       2 string       write,fast                                  1,1,1  6.2.0  Get the value of a key and delete it
+getex       -2 string       write,fast                                  1,1,1  6.2.0  Get the value of a key and change its time to live
+msetnx      -3 string       write,denyoom                               1,-1,2 1.0.1  Set several keys, all or none, if none of them exists
+getrange     4 string       readonly                                    1,1,1  2.4.0  Get a part of the value of a key
+substr       4 string       readonly                                    1,1,1  1.0.0  Get a part of the value of a key
+setrange     4 string       write,denyoom                               1,1,1  2.2.0  Write over a part of the value of a key
+incrbyfloat  3 string       write,denyoom,fast                          1,1,1  2.6.0  Increment the decimal number of a key by a number
 strlen       2 string       readonly,fast                               1,1,1  2.2.0  Get the length of the value of a key
 del         -2 generic      write                                       1,-1,1 1.0.0  Delete keys and tell how many there were
 unlink      -2 generic      write,fast                                  1,-1,1 4.0.0  Delete keys and tell how many there were
@@ -32,6 +39,12 @@ pexpire     -3 generic      write,fast                                  1,1,1  2
 expireat    -3 generic      write,fast                                  1,1,1  1.2.0  Let a key expire at a time, in seconds since 1970
 pexpireat   -3 generic      write,fast                                  1,1,1  2.6.0  Let a key expire at a time, in milliseconds since 1970
 persist      2 generic      write,fast                                  1,1,1  2.2.0  Take the time to live of a key away
+rename       3 generic      write                                       1,2,1  1.0.0  Move a value to another key
+renamenx     3 generic      write,fast                                  1,2,1  1.0.0  Move a value to another key if that does not exist
+copy        -3 generic      write,denyoom                               1,2,1  6.2.0  Copy a value to another key
+keys         2 generic      readonly                                    0,0,0  1.0.0  List the keys that match a pattern
+randomkey    1 generic      readonly                                    0,0,0  1.0.0  Name a key by chance
+object      -2 generic      -                                           0,0,0  2.2.3  Tell how a value is held
 scan        -2 generic      readonly                                    0,0,0  2.8.0  Go through the keys, a page at a time
 wait         3 generic      noscript                                    0,0,0  3.0.0  Wait until replicas hold the last write of this connection durably
 dbsize       1 server       readonly,fast                               0,0,0  1.0.0  Count the keys of the keyspace
@@ -41,6 +54,10 @@ command     -1 server       loading,stale                               0,0,0  2
 role         1 server       noscript,loading,stale,fast                 0,0,0  2.8.12 Tell whether the node leads the keyspace, and who does
 info        -1 server       loading,stale                               0,0,0  1.0.0  Tell about the node
 config      -2 server       -                                           0,0,0  2.0.0  Read the configuration
+memory      -2 server       -                                           0,0,0  4.0.0  Tell how many bytes a record takes
+latency     -2 server       -                                           0,0,0  2.8.13 Tell how long commands took
+slowlog     -2 server       -                                           0,0,0  2.2.12 List the commands that took longest
+debug       -2 server       admin,noscript,loading,stale                0,0,0  1.0.0  Not allowed here
 time         1 server       loading,stale,fast                          0,0,0  2.6.0  Tell the wall clock of the node
 ping        -1 connection   fast                                        0,0,0  1.0.0  Answer PONG, or the message
 echo         2 connection   loading,stale,fast                          0,0,0  1.0.0  Answer the message

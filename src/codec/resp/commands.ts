@@ -6,6 +6,7 @@ import { COMMAND_TABLE } from "./command-table.js";
 import * as keys from "./key-commands.js";
 import * as renderers from "./renderers.js";
 import * as strings from "./string-commands.js";
+import { subcommandArity } from "./subcommands.js";
 
 /** Commands that the store answers. All others concern the connection or the node: the server answers them. */
 const ROADS: Readonly<Record<string, readonly [Build, Render]>> = {
@@ -17,6 +18,13 @@ const ROADS: Readonly<Record<string, readonly [Build, Render]>> = {
   getset: [strings.buildGetset, renderers.renderSet],
   mget: [strings.buildMget, renderers.renderValues],
   mset: [strings.buildMset, renderers.renderOk],
+  msetnx: [strings.buildMsetnx, renderers.renderDone],
+  getdel: [strings.buildGetdel, renderers.renderValue],
+  getex: [strings.buildGetex, renderers.renderValue],
+  getrange: [strings.buildGetrange, renderers.renderRange],
+  substr: [strings.buildGetrange, renderers.renderRange],
+  setrange: [strings.buildSetrange, renderers.renderInteger],
+  incrbyfloat: [strings.buildIncrbyfloat, renderers.renderValue],
   incr: [strings.buildIncr, renderers.renderInteger],
   decr: [strings.buildDecr, renderers.renderInteger],
   incrby: [strings.buildIncrby, renderers.renderInteger],
@@ -37,10 +45,24 @@ const ROADS: Readonly<Record<string, readonly [Build, Render]>> = {
   expireat: [keys.buildExpire("expireat", true, false), renderers.renderDone],
   pexpireat: [keys.buildExpire("pexpireat", false, false), renderers.renderDone],
   persist: [keys.buildPersist, renderers.renderDone],
+  rename: [keys.buildRename, renderers.renderRename],
+  renamenx: [keys.buildRenamenx, renderers.renderRenamenx],
+  copy: [keys.buildCopy, renderers.renderDone],
   scan: [keys.buildScan, renderers.renderScan],
   dbsize: [keys.buildCount, renderers.renderInteger],
   flushdb: [keys.buildFlush, renderers.renderOk],
   flushall: [keys.buildFlushAll, renderers.renderOk],
+};
+
+/** The same of subcommands, each with one key. */
+const SUBROADS: Readonly<Record<string, Readonly<Record<string, readonly [Build, Render]>>>> = {
+  object: {
+    ENCODING: [keys.buildSubcommandGet, renderers.renderEncoding],
+    FREQ: [keys.buildSubcommandGet, renderers.renderFrequency],
+    IDLETIME: [keys.buildSubcommandGet, renderers.renderIdleTime],
+    REFCOUNT: [keys.buildSubcommandGet, renderers.renderReferenceCount],
+  },
+  memory: { USAGE: [keys.buildMemoryUsage, renderers.renderMemoryUsage] },
 };
 
 const ROW = /^(\S+) +(-?\d+) +(\S+) +(\S+) +(\d+),(-?\d+),(\d+) +(\S+) +(.+)$/;
@@ -63,6 +85,42 @@ function readRow(row: string, index: number): CommandSpec {
     ROADS[name]?.[0] ?? null,
     ROADS[name]?.[1] ?? null,
   );
+}
+
+const storedSubcommands = new Map<string, readonly CommandSpec[]>();
+
+for (const spec of COMMANDS) {
+  const roads = Object.entries(SUBROADS[spec.name] ?? {});
+  if (roads.length > 0) {
+    storedSubcommands.set(
+      spec.name,
+      roads.map(([word, road]) => subcommandSpec(spec, word, road)),
+    );
+  }
+}
+
+function subcommandSpec(container: CommandSpec, word: string, [build, render]: readonly [Build, Render]): CommandSpec {
+  const { index, name, group, since, summary } = container;
+  const arity = subcommandArity(name, word);
+  return new CommandSpec(
+    index,
+    `${name}|${word.toLowerCase()}`,
+    arity,
+    group,
+    [],
+    [2, 2, 1],
+    since,
+    summary,
+    build,
+    render,
+  );
+}
+
+/** The subcommand that a request names if it has a road to the store of its own; else the command. */
+export function withSubcommand(spec: CommandSpec, request: Arguments, index = 0): CommandSpec {
+  if (!spec.isContainer || index + 1 >= request.count) return spec;
+  const found = storedSubcommands.get(spec.name)?.find((sub) => request.is(index + 1, sub.upperWord));
+  return found ?? spec;
 }
 
 const SLOTS = 256;

@@ -39,6 +39,7 @@ const DIALECT: Readonly<Record<ErrorCode, Dialect>> = {
   bad_request: "gamut",
   conflict: "gamut",
   not_an_integer: "redis",
+  not_a_decimal: "redis",
   overflow: "redis",
 };
 

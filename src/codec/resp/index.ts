@@ -1,7 +1,7 @@
 export { Arguments } from "./arguments.js";
 export { answerCommand } from "./command-reply.js";
 export type { CommandContext, CommandSpec } from "./command-spec.js";
-export { COMMANDS, findCommand, findCommandIn } from "./commands.js";
+export { COMMANDS, findCommand, findCommandIn, withSubcommand } from "./commands.js";
 export * from "./errors.js";
 export { Parsed, RESP_LIMITS, type RespLimits, RespParser } from "./parser.js";
 export { renderError } from "./renderers.js";

@@ -1,6 +1,6 @@
 /** Commands on keys whatever their value: from arguments to kv commands. */
 import { latin1Encode } from "../../core/bytes.js";
-import { Command, CommandFlag, deleteCommand, Op } from "../../kv/command.js";
+import { Command, CommandFlag, deleteCommand, getCommand, Op } from "../../kv/command.js";
 import { SCAN_KEYS_MAX } from "../../kv/limits.js";
 import type { Arguments } from "./arguments.js";
 import type { Build, CommandContext } from "./command-spec.js";
@@ -60,6 +60,54 @@ function expireFlags(request: Arguments): number | string {
   return flags;
 }
 
+export function buildRename(request: Arguments): Command {
+  return moveCommand(Op.rename, request);
+}
+
+export function buildRenamenx(request: Arguments): Command {
+  const command = moveCommand(Op.rename, request);
+  command.flags = CommandFlag.ifAbsent;
+  return command;
+}
+
+/** COPY source target [DB keyspace] [REPLACE]. Nothing is atomic over keyspaces: it can only be the one chosen. */
+export function buildCopy(request: Arguments, context: CommandContext): Command | string {
+  const command = moveCommand(Op.copy, request);
+  command.flags = CommandFlag.ifAbsent;
+  for (let i = 3; i < request.count; i += 1) {
+    if (request.is(i, "REPLACE")) command.flags = 0;
+    else if (request.is(i, "DB") && i + 1 < request.count) {
+      i += 1;
+      if (!context.isKeyspace(request.text(i))) {
+        return request.integer(i) === null ? NOT_AN_INTEGER : "ERR DB index is out of range";
+      }
+    } else return SYNTAX_ERROR;
+  }
+  return request.text(1) === request.text(2) ? "ERR source and destination objects are the same" : command;
+}
+
+function moveCommand(op: Op, request: Arguments): Command {
+  const command = new Command(op, request.text(1));
+  command.keys = [request.text(2)];
+  return command;
+}
+
+/** OBJECT and MEMORY: the key is the first argument of the subcommand. */
+export function buildSubcommandGet(request: Arguments): Command {
+  return getCommand(request.text(2));
+}
+
+/** MEMORY USAGE key [SAMPLES count]: a value has no elements to take samples of. */
+export function buildMemoryUsage(request: Arguments): Command | string {
+  for (let i = 3; i < request.count; i += 2) {
+    if (!request.is(i, "SAMPLES") || i + 1 === request.count) return SYNTAX_ERROR;
+    const samples = request.integer(i + 1);
+    if (samples === null) return NOT_AN_INTEGER;
+    if (samples < 0n) return SYNTAX_ERROR;
+  }
+  return getCommand(request.text(2));
+}
+
 /** SCAN cursor [MATCH pattern] [COUNT n] [TYPE name]. */
 export function buildScan(request: Arguments, context: CommandContext): Command | string {
   // To Redis no digits at all are a 0.
@@ -76,7 +124,8 @@ export function buildScan(request: Arguments, context: CommandContext): Command 
       if (count < 1n) return SYNTAX_ERROR;
       command.limit = count > SCAN_KEYS_MAX ? SCAN_KEYS_MAX : Number(count);
     } else if (request.is(i, "MATCH")) {
-      command.value = request.copy(i + 1);
+      // To the store no pattern means all keys.
+      command.value = request.length(i + 1) === 0 ? MATCHES_NOTHING : request.copy(i + 1);
     } else if (request.is(i, "TYPE")) {
       otherType = !request.is(i + 1, "STRING");
     } else return SYNTAX_ERROR;

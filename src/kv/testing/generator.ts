@@ -4,6 +4,8 @@ import { Command, CommandFlag, NO_DEADLINE, Op } from "../command.js";
 
 const SINGLE_KEY_OPS = [Op.get, Op.length, Op.deadline, Op.persist] as const;
 const MANY_KEY_OPS = [Op.getMany, Op.exists, Op.versions, Op.delete] as const;
+const DECIMALS = ["1", "-1", "0.5", "-3.25", "1e3", "2.5e-17", "5e-18", "-1e306", "1e308", "inf", "nan", ".5", "x", ""];
+const COUNTER_DELTAS = [0n, 1n, 10n, 2n ** 63n, 2n ** 64n - 1n];
 const VALUE_POOL = [
   "",
   "0",
@@ -20,6 +22,11 @@ const VALUE_POOL = [
   "999999999999999",
   "1000000000000000",
   "text",
+  "007",
+  "12  ",
+  "18446744073709551615",
+  "0.1",
+  "-2.5",
   "\u0000\u00ff\n",
 ];
 const DELTAS = [1n, -1n, 10n, 2n ** 62n, -(2n ** 63n), 2n ** 63n - 1n, 0n];
@@ -54,13 +61,17 @@ export class CommandGenerator {
   private simple(): Command {
     const { random } = this;
     const draw = random.below(100);
-    if (draw < 30) return this.set();
-    if (draw < 42) return this.increment();
-    if (draw < 50) return this.append();
-    if (draw < 62) return this.expire();
-    if (draw < 74) return new Command(random.pick(SINGLE_KEY_OPS), this.key());
-    if (draw < 86) return this.many();
-    if (draw < 92) return this.setMany();
+    if (draw < 26) return this.set();
+    if (draw < 34) return this.increment();
+    if (draw < 40) return this.append();
+    if (draw < 49) return this.expire();
+    if (draw < 57) return this.single();
+    if (draw < 67) return this.many();
+    if (draw < 72) return this.setMany();
+    if (draw < 77) return this.range();
+    if (draw < 82) return this.incrementDecimal();
+    if (draw < 88) return this.counter();
+    if (draw < 94) return this.move();
     if (draw < 96) return this.scan();
     if (draw < 98) return new Command(Op.count);
     return new Command(random.chance(0.2) ? Op.flush : Op.advance);
@@ -77,6 +88,7 @@ export class CommandGenerator {
       CommandFlag.keepDeadline,
     ]);
     this.maybeDeadline(command, 0.4);
+    if ((command.flags & CommandFlag.returnPrevious) === 0) this.maybeVersion(command);
     return command;
   }
 
@@ -85,14 +97,60 @@ export class CommandGenerator {
     command.integer = this.random.pick(DELTAS);
     command.flags = this.flags([CommandFlag.ifAbsent, CommandFlag.ifPresent]);
     this.maybeDeadline(command, 0.1);
+    return this.maybeVersion(command);
+  }
+
+  private incrementDecimal(): Command {
+    const command = new Command(Op.incrementDecimal, this.key());
+    command.value = latin1Encode(this.random.pick(DECIMALS));
+    this.maybeDeadline(command, 0.1);
+    return this.maybeVersion(command);
+  }
+
+  private counter(): Command {
+    const command = new Command(this.random.pick([Op.countUp, Op.countDown]), this.key());
+    command.integer = this.random.pick(COUNTER_DELTAS);
+    command.flags = this.flags([CommandFlag.orCreate]);
+    if (command.flags !== 0) command.value = latin1Encode(this.random.pick(["0", "5", "18446744073709551615"]));
+    if (this.random.chance(0.3)) command.recordFlags = this.random.u32();
+    this.maybeDeadline(command, 0.1);
+    return this.maybeVersion(command);
+  }
+
+  private range(): Command {
+    if (this.random.chance(0.5)) {
+      const command = new Command(Op.getRange, this.key());
+      command.offset = this.random.below(14) - 7;
+      command.limit = this.random.below(14) - 7;
+      return command;
+    }
+    const command = new Command(Op.setRange, this.key());
+    command.offset = this.random.below(7);
+    command.value = this.value();
+    command.flags = this.flags([CommandFlag.ifPresent]);
+    this.maybeDeadline(command, 0.1);
+    return this.maybeVersion(command);
+  }
+
+  private move(): Command {
+    const command = new Command(this.random.pick([Op.rename, Op.copy]), this.key());
+    command.keys = [this.key()];
+    command.flags = this.flags([CommandFlag.ifAbsent]);
     return command;
   }
 
   private append(): Command {
     const command = new Command(Op.append, this.key());
     command.value = this.value();
-    command.flags = this.flags([CommandFlag.ifPresent]);
-    return command;
+    command.flags = this.flags([CommandFlag.ifPresent, CommandFlag.atFront]);
+    return this.maybeVersion(command);
+  }
+
+  private single(): Command {
+    const command = new Command(this.random.pick(SINGLE_KEY_OPS), this.key());
+    if (command.op !== Op.persist) return command;
+    command.flags = this.flags([CommandFlag.returnValue]);
+    return this.maybeVersion(command);
   }
 
   private expire(): Command {
@@ -102,15 +160,19 @@ export class CommandGenerator {
       CommandFlag.ifDeadlineLess,
       CommandFlag.ifNoDeadline,
       CommandFlag.ifHasDeadline,
+      CommandFlag.returnValue,
     ]);
     this.maybeDeadline(command, 1);
-    return command;
+    return this.maybeVersion(command);
   }
 
   private many(): Command {
     const command = new Command(this.random.pick(MANY_KEY_OPS));
     command.keys = this.keys();
-    return command;
+    if (command.op !== Op.delete || this.random.chance(0.4)) return command;
+    command.keys = [this.key()];
+    command.flags = this.flags([CommandFlag.returnValue]);
+    return this.maybeVersion(command);
   }
 
   private setMany(): Command {
@@ -141,6 +203,13 @@ export class CommandGenerator {
     let flags = 0;
     for (const flag of choice) if (this.random.chance(0.2)) flags |= flag;
     return flags;
+  }
+
+  private maybeVersion(command: Command): Command {
+    if (!this.random.chance(0.2)) return command;
+    command.flags |= CommandFlag.ifVersion;
+    command.versions = [this.random.pick(this.versions)];
+    return command;
   }
 
   private maybeDeadline(command: Command, probability: number): void {

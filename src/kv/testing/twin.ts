@@ -98,6 +98,12 @@ export class Twin {
     return out;
   }
 
+  /** What ifVersion answers instead. */
+  private mismatch(command: Command, entry: Entry | undefined): PlainResult | null {
+    if (!has(command, CommandFlag.ifVersion) || entry?.version === command.versions![0]) return null;
+    return entry ? { kind: "notDone", version: entry.version } : this.show(undefined);
+  }
+
   private blocked(command: Command, isPresent: boolean): boolean {
     return isPresent ? has(command, CommandFlag.ifAbsent) : has(command, CommandFlag.ifPresent);
   }
@@ -125,19 +131,25 @@ export class Twin {
       case Op.set:
         return this.set(command, entry);
       case Op.delete:
-        return this.delete(keys);
+        return this.delete(command, keys);
       case Op.setMany:
         return this.setMany(command, keys);
       case Op.increment:
       case Op.append:
+      case Op.setRange:
+      case Op.incrementDecimal:
+      case Op.countUp:
+      case Op.countDown:
         return this.modify(command, entry);
+      case Op.getRange:
+        return this.range(command, entry);
+      case Op.rename:
+      case Op.copy:
+        return this.move(command, entry);
       case Op.expire:
         return this.expire(command, entry);
       case Op.persist:
-        if (entry?.deadlineMs == null) return this.number(0);
-        this.revision += 1;
-        this.put(command.key, { ...entry, deadlineMs: null, version: this.revision });
-        return this.number(1, this.revision);
+        return this.persist(command, entry);
       case Op.flush:
         this.entries.clear();
         this.revision += 1;
@@ -162,6 +174,8 @@ export class Twin {
   }
 
   private set(command: Command, entry: Entry | undefined): PlainResult {
+    const mismatch = this.mismatch(command, entry);
+    if (mismatch) return mismatch;
     const previous = has(command, CommandFlag.returnPrevious) ? this.show(entry) : null;
     if (this.blocked(command, entry !== undefined)) return previous ?? { kind: "notDone" };
     this.revision += 1;
@@ -172,12 +186,15 @@ export class Twin {
     return { ...(previous ?? { kind: "ok" }), version: this.revision };
   }
 
-  private delete(keys: string[]): PlainResult {
+  private delete(command: Command, keys: string[]): PlainResult {
+    const mismatch = this.mismatch(command, this.live(keys[0]));
+    if (mismatch) return mismatch;
+    const gone = has(command, CommandFlag.returnValue) ? this.show(this.live(keys[0])) : null;
     const there = new Set(keys.filter((key) => this.live(key)));
-    if (there.size === 0) return this.number(0);
+    if (there.size === 0) return gone ?? this.number(0);
     for (const key of there) this.entries.delete(key);
     this.revision += 1;
-    return this.number(there.size, this.revision);
+    return gone ? { ...gone, version: this.revision } : this.number(there.size, this.revision);
   }
 
   private setMany(command: Command, keys: string[]): PlainResult {
@@ -194,36 +211,74 @@ export class Twin {
     return { kind: "ok", version: this.revision };
   }
 
+  private range({ offset, limit }: Command, entry: Entry | undefined): PlainResult {
+    if (!entry) return this.show(entry);
+    const bytes = [...entry.value];
+    const at = (place: number): number => Math.max(0, place < 0 ? place + bytes.length : place);
+    const reversed = offset < 0 && limit < 0 && offset > limit;
+    const value = reversed ? "" : bytes.filter((_, i) => i >= at(offset) && i <= at(limit)).join("");
+    return this.show({ ...entry, value });
+  }
+
+  private move(command: Command, entry: Entry | undefined): PlainResult {
+    const target = command.keys![0];
+    if (!entry) return this.show(entry);
+    if (this.blocked(command, this.live(target) !== undefined)) return { kind: "notDone" };
+    if (command.op === Op.rename && target === command.key) return { kind: "ok" };
+    this.revision += 1;
+    if (command.op === Op.rename) this.entries.delete(command.key);
+    this.entries.set(target, { ...entry, version: this.revision });
+    return { kind: "ok", version: this.revision };
+  }
+
   private modify(command: Command, entry: Entry | undefined): PlainResult {
+    const mismatch = this.mismatch(command, entry);
+    if (mismatch) return mismatch;
     if (this.blocked(command, entry !== undefined)) return { kind: "notDone" };
-    let value: string;
-    if (command.op === Op.append) value = (entry?.value ?? "") + latin1Decode(command.value);
-    else {
-      const before = entry?.value ?? "0";
-      if (!/^(0|-?[1-9][0-9]*)$/.test(before)) return { kind: "error", error: "not_an_integer" };
-      if (BigInt.asIntN(64, BigInt(before)) !== BigInt(before)) return { kind: "error", error: "not_an_integer" };
-      const after = BigInt(before) + command.integer;
-      if (BigInt.asIntN(64, after) !== after) return { kind: "error", error: "overflow" };
-      value = after.toString();
-    }
+    const change = changed(command, entry?.value);
+    if (change === "absent") return this.show(undefined);
+    if (change === "same") return this.number(entry?.value.length ?? 0);
+    if (typeof change !== "string") return change;
+    const value = change.slice(1);
     this.revision += 1;
     const deadlineMs = entry ? entry.deadlineMs : this.deadlineOf(command);
-    const flags = entry ? entry.flags : command.recordFlags;
-    this.put(command.key, { value, deadlineMs, flags, version: this.revision });
-    return this.number(command.op === Op.append ? value.length : BigInt(value), this.revision);
+    const after = { value, deadlineMs, flags: entry ? entry.flags : command.recordFlags, version: this.revision };
+    this.put(command.key, after);
+    if (command.op === Op.increment) return this.number(BigInt(value), this.revision);
+    if (command.op === Op.append || command.op === Op.setRange) return this.number(value.length, this.revision);
+    return this.show(after);
+  }
+
+  private persist(command: Command, entry: Entry | undefined): PlainResult {
+    const mismatch = this.mismatch(command, entry);
+    if (mismatch) return mismatch;
+    const shows = has(command, CommandFlag.returnValue);
+    if (entry?.deadlineMs == null) return shows ? this.show(entry) : this.number(0);
+    this.revision += 1;
+    const after = { ...entry, deadlineMs: null, version: this.revision };
+    this.put(command.key, after);
+    return shows ? this.show(after) : this.number(1, this.revision);
   }
 
   private expire(command: Command, entry: Entry | undefined): PlainResult {
-    if (!entry) return this.number(0);
+    const mismatch = this.mismatch(command, entry);
+    if (mismatch) return mismatch;
+    const shows = has(command, CommandFlag.returnValue);
+    if (!entry) return shows ? this.show(entry) : this.number(0);
     const current = entry.deadlineMs ?? Number.POSITIVE_INFINITY;
     const wanted = this.deadlineOf(command)!;
-    if (has(command, CommandFlag.ifNoDeadline) && entry.deadlineMs !== null) return this.number(0);
-    if (has(command, CommandFlag.ifHasDeadline) && entry.deadlineMs === null) return this.number(0);
-    if (has(command, CommandFlag.ifDeadlineGreater) && !(wanted > current)) return this.number(0);
-    if (has(command, CommandFlag.ifDeadlineLess) && !(wanted < current)) return this.number(0);
+    if (
+      (has(command, CommandFlag.ifNoDeadline) && entry.deadlineMs !== null) ||
+      (has(command, CommandFlag.ifHasDeadline) && entry.deadlineMs === null) ||
+      (has(command, CommandFlag.ifDeadlineGreater) && !(wanted > current)) ||
+      (has(command, CommandFlag.ifDeadlineLess) && !(wanted < current))
+    ) {
+      return shows ? { kind: "notDone" } : this.number(0);
+    }
     this.revision += 1;
-    this.put(command.key, { ...entry, deadlineMs: wanted, version: this.revision });
-    return this.number(1, this.revision);
+    const after = { ...entry, deadlineMs: wanted, version: this.revision };
+    this.put(command.key, after);
+    return shows ? this.show(after) : this.number(1, this.revision);
   }
 
   private atomic(command: Command, keys: string[]): PlainResult {
@@ -234,4 +289,62 @@ export class Twin {
     if (this.revision > before) out.version = this.revision;
     return out;
   }
+}
+
+/** "=" and the new value; "same": nothing is to change; or what is answered instead. */
+function changed(command: Command, before: string | undefined): string | PlainResult {
+  const text = latin1Decode(command.value);
+  switch (command.op) {
+    case Op.append:
+      return `=${has(command, CommandFlag.atFront) ? text + (before ?? "") : (before ?? "") + text}`;
+    case Op.setRange: {
+      if (text === "") return "same";
+      const padded = (before ?? "").padEnd(command.offset, "\0");
+      return `=${padded.slice(0, command.offset)}${text}${padded.slice(command.offset + text.length)}`;
+    }
+    case Op.increment: {
+      if (!/^(0|-?[1-9][0-9]*)$/.test(before ?? "0")) return { kind: "error", error: "not_an_integer" };
+      const old = BigInt(before ?? "0");
+      if (BigInt.asIntN(64, old) !== old) return { kind: "error", error: "not_an_integer" };
+      const after = old + command.integer;
+      return BigInt.asIntN(64, after) === after ? `=${after}` : { kind: "error", error: "overflow" };
+    }
+    case Op.incrementDecimal:
+      return decimalSum(before ?? "0", text);
+    default: {
+      if (before === undefined) return has(command, CommandFlag.orCreate) ? `=${text}` : "absent";
+      if (before.length > 24 || !/^\d+ *$/.test(before)) return { kind: "error", error: "not_an_integer" };
+      const old = BigInt(before.trimEnd());
+      if (old >= 2n ** 64n) return { kind: "error", error: "not_an_integer" };
+      if (command.op === Op.countUp) return `=${(old + command.integer) % 2n ** 64n}`;
+      return `=${old > command.integer ? old - command.integer : 0n}`;
+    }
+  }
+}
+
+const TWIN_PLACES = 600;
+
+/** Both as multiples of 10^-600, and only the sum cut to 17 places: another way than the store's. */
+function decimalSum(a: string, b: string): string | PlainResult {
+  const numbers = [a, b].map((text) => {
+    if (/^[+-]?inf$/.test(text)) return "infinite";
+    const match = /^([+-]?)(\d+\.?\d*|\.\d+)(?:e(-?\d+))?$/.exec(text);
+    if (!match) return null;
+    const [whole, fraction = ""] = match[2].split(".");
+    const zeros = TWIN_PLACES - fraction.length + Number(match[3] ?? 0);
+    const size = BigInt(`0${whole}${fraction}${"0".repeat(zeros)}`);
+    if (size >= 10n ** BigInt(TWIN_PLACES + 308)) return "infinite";
+    return match[1] === "-" ? -cut(size) : cut(size);
+  });
+  if (numbers.includes(null)) return { kind: "error", error: "not_a_decimal" };
+  if (numbers.includes("infinite")) return { kind: "error", error: "overflow" };
+  const sum = (numbers[0] as bigint) + (numbers[1] as bigint);
+  const digits = (sum < 0n ? -sum : sum).toString().padStart(18, "0");
+  if (digits.length > 308 + 17) return { kind: "error", error: "overflow" };
+  const shown = `${digits.slice(0, -17)}.${digits.slice(-17)}`.replace(/\.?0+$/, "");
+  return `=${sum < 0n ? "-" : ""}${shown}`;
+}
+
+function cut(size: bigint): bigint {
+  return (size * 10n + 5n * 10n ** BigInt(TWIN_PLACES - 17)) / 10n ** BigInt(TWIN_PLACES - 16);
 }
