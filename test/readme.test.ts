@@ -33,7 +33,7 @@ const scripts = (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as
 /** What differs from start to start: ports, processes, who was first, who leads, the cluster's name. */
 function withoutChance(output: string, base: number): string {
   const lines = output
-    .replace(/:(\d+)|-p (\d+)/g, (_, a, b) => `port ${(Number(a ?? b) - base) % 1000}`)
+    .replace(/:(\d+)|-p (\d+)|nc 127\.0\.0\.1 (\d+)/g, (_, a, b, c) => `port ${(Number(a ?? b ?? c) - base) % 1000}`)
     .replace(/│ \d+ +│ (?:leader {2}|follower)/g, "│ process │ role")
     .replace(/^node \d is up \(/gm, "node is up (")
     .replace(/^ready {4}cluster [0-9a-f]{12}$/m, "ready    cluster name");

@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { allocate, EMPTY_BYTES } from "../core/bytes.js";
 import type { Backend } from "../kv/backend.js";
+import type { NodeFacts } from "./client-service.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
-import { type NodeFacts, RespService } from "./resp-service.js";
+import { MemcachedService } from "./memcached-service.js";
+import { RespService } from "./resp-service.js";
 import { sniffWire, Wire } from "./sniff.js";
 import { ServerStats } from "./stats.js";
 
@@ -34,7 +36,6 @@ const FAREWELLS: Readonly<Partial<Record<Wire, string>>> = {
   [Wire.http]:
     "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 26\r\nConnection: close\r\n\r\n" +
     "This port speaks RESP now\n",
-  [Wire.memcached]: "SERVER_ERROR this port speaks RESP now; commands in upper case are taken for it\r\n",
   // A fatal alert: handshake_failure (RFC 8446, 6.2).
   [Wire.tls]: "\x15\x03\x01\x00\x02\x02\x28",
 };
@@ -47,6 +48,7 @@ export class ClientListener {
   private readonly stats = new ServerStats();
   private sweeper: NodeJS.Timeout | null = null;
   private resp: RespService | null = null;
+  private memcached: MemcachedService | null = null;
 
   private constructor(options: ListenerOptions) {
     this.limits = { ...SERVER_LIMITS, ...options.limits };
@@ -64,6 +66,7 @@ export class ClientListener {
     const { host, backend, durability = "disk" } = options;
     const facts = { durability, host, port: listener.port };
     listener.resp = new RespService(backend, listener.limits, facts, listener.stats);
+    listener.memcached = new MemcachedService(backend, listener.limits, facts, listener.stats);
     listener.sweeper = setInterval(() => listener.sweep(), SWEEP_MS);
     listener.sweeper.unref();
     return listener;
@@ -84,6 +87,7 @@ export class ClientListener {
     this.server.close();
     for (const { socket } of this.newcomers) socket.destroy();
     this.resp?.drain();
+    this.memcached?.drain();
     const cut = setTimeout(() => {
       for (const socket of this.sockets) socket.destroy();
     }, CLOSE_MS);
@@ -142,6 +146,7 @@ export class ClientListener {
 
   private handOver(newcomer: Newcomer, wire: Wire): void {
     if (wire === Wire.resp) this.resp?.open(newcomer.socket, newcomer.received);
+    else if (wire === Wire.memcached) this.memcached?.open(newcomer.socket, newcomer.received);
     else dismiss(newcomer.socket, FAREWELLS[wire] ?? "");
   }
 
@@ -154,6 +159,7 @@ export class ClientListener {
     }
     this.stats.sample(nowMs);
     this.resp?.sweep(nowMs);
+    this.memcached?.sweep(nowMs);
   }
 }
 

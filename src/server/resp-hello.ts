@@ -1,10 +1,8 @@
 /** HELLO, AUTH, SELECT, QUIT, RESET: what a connection begins, changes and ends with. */
-import { type Arguments, type RespWriter, renderError } from "../codec/resp/index.js";
-import { Command, Op } from "../kv/command.js";
-import { ResultKind } from "../kv/result.js";
+import { type Arguments, errorText, type RespWriter } from "../codec/resp/index.js";
+import { KeyspaceChoice } from "./keyspace-choice.js";
 import { isClientName, NAME_ERROR } from "./resp-client.js";
 import type { RespConnection } from "./resp-connection.js";
-import type { PendingReply } from "./resp-pipeline.js";
 
 const DEFAULT_KEYSPACE = "default";
 
@@ -89,10 +87,7 @@ function writeGreeting(connection: RespConnection, writer: RespWriter): void {
   writer.array(0);
 }
 
-/**
- * SELECT name; 0 is the default keyspace. One that this node has not heard of may have been made a moment ago: a read
- * in it finds out.
- */
+/** SELECT name; 0 is the default keyspace. */
 export function answerSelect(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   const name = keyspaceNamed(request.text(1));
   const { session } = connection;
@@ -100,29 +95,13 @@ export function answerSelect(connection: RespConnection, request: Arguments, wri
     writer.error("ERR SELECT of another keyspace is not possible while keys are watched: EXEC or UNWATCH first");
     return;
   }
-  if (connection.service.backend.status().keyspaces.some((keyspace) => keyspace.name === name)) {
-    session.keyspace = name;
-    writer.ok();
-    return;
-  }
-  connection.keyspaceBefore = session.keyspace;
-  session.keyspace = name;
-  const probe = new Command(Op.exists);
-  probe.keys = [""];
-  connection.drainFirst();
-  connection.submit(probe, completeSelect);
-}
-
-function completeSelect(connection: RespConnection, slot: PendingReply, writer: RespWriter): void {
-  const result = slot.result!;
-  if (result.kind !== ResultKind.error || !result.error!.code.startsWith("keyspace_")) {
-    writer.ok();
-    return;
-  }
-  const isNumber = /^-?\d+$/.test(connection.session.keyspace);
-  connection.session.keyspace = connection.keyspaceBefore;
-  if (isNumber) writer.error("ERR DB index is out of range");
-  else renderError(writer, result);
+  const answer = connection.answerLater();
+  new KeyspaceChoice(connection, name, (error) => {
+    answer((later) => {
+      if (error === null) later.ok();
+      else later.error(/^-?\d+$/.test(name) ? "ERR DB index is out of range" : errorText(error));
+    });
+  });
 }
 
 export function answerQuit(connection: RespConnection, _request: Arguments, writer: RespWriter): void {

@@ -65,7 +65,7 @@ class KeysWalk implements ReplySink {
     } else if (result.key === "" || onlyEmpty) this.answer((writer) => this.write(writer));
     else {
       setImmediate(() => {
-        if (!this.connection.closed) this.page(result.key);
+        if (!this.connection.isClosed) this.page(result.key);
       });
     }
   }
@@ -109,7 +109,7 @@ class RandomDraw implements ReplySink {
     if (result.kind === ResultKind.error) this.answer((writer) => renderError(writer, result));
     else if (items.length === 0 && this.from !== "") {
       setImmediate(() => {
-        if (!this.connection.closed) this.draw("");
+        if (!this.connection.isClosed) this.draw("");
       });
     } else {
       this.connection.service.rememberPlace(this.keyspace, result.key);

@@ -6,7 +6,7 @@ import { checkCommand } from "../kv/limits.js";
 import { type Result, ResultKind } from "../kv/result.js";
 import type { RespConnection } from "./resp-connection.js";
 import { localCommand } from "./resp-local.js";
-import type { PendingReply } from "./resp-pipeline.js";
+import type { RespReply } from "./resp-reply.js";
 import { Transaction } from "./resp-transaction.js";
 
 export function answerMulti(connection: RespConnection, _request: Arguments, writer: RespWriter): void {
@@ -58,7 +58,7 @@ export function answerExec(connection: RespConnection, _request: Arguments, writ
   else writeReplies(connection, transaction, [], writer);
 }
 
-function completeExec(connection: RespConnection, slot: PendingReply, writer: RespWriter): void {
+function completeExec(connection: RespConnection, slot: RespReply, writer: RespWriter): void {
   const result = slot.result!;
   if (result.kind === ResultKind.error) renderError(writer, result);
   else if (result.kind === ResultKind.notDone) writer.nullArray();
@@ -117,7 +117,7 @@ export function answerWatch(connection: RespConnection, request: Arguments, writ
   session.level = level;
 }
 
-function completeWatch(connection: RespConnection, slot: PendingReply, writer: RespWriter): void {
+function completeWatch(connection: RespConnection, slot: RespReply, writer: RespWriter): void {
   const result = slot.result!;
   if (result.kind === ResultKind.error) {
     renderError(writer, result);

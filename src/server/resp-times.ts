@@ -10,7 +10,7 @@ import {
 import { Op } from "../kv/command.js";
 import type { SlowCommand } from "./command-times.js";
 import type { RespConnection } from "./resp-connection.js";
-import type { PendingReply } from "./resp-pipeline.js";
+import type { RespReply } from "./resp-reply.js";
 
 const SHOWN_DEFAULT = 10;
 const KEYS_SHOWN_MAX = 31;
@@ -19,7 +19,7 @@ const WORD_CHARS_MAX = 128;
 const EVENT = "command";
 
 /** A slot that the store has answered is being answered. */
-export function noteTime(connection: RespConnection, { spec, request, takenMs }: PendingReply): void {
+export function noteTime(connection: RespConnection, { spec, request, takenMs }: RespReply): void {
   if (spec === null || request === null) return;
   const { service } = connection;
   const tookMs = service.nowMs() - takenMs;

@@ -3,7 +3,7 @@ import { type Arguments, NOT_AN_INTEGER, type RespWriter, renderError } from "..
 import { Command, Op } from "../kv/command.js";
 import { ResultKind } from "../kv/result.js";
 import type { RespConnection } from "./resp-connection.js";
-import type { PendingReply } from "./resp-pipeline.js";
+import type { RespReply } from "./resp-reply.js";
 
 /** More replicas than a group can have: waits as long as it is allowed to. */
 const REPLICAS_MAX = 1000n;
@@ -30,7 +30,7 @@ export function answerWait(connection: RespConnection, request: Arguments, write
   }
 }
 
-function completeWait(_connection: RespConnection, slot: PendingReply, writer: RespWriter): void {
+function completeWait(_connection: RespConnection, slot: RespReply, writer: RespWriter): void {
   const result = slot.result!;
   if (result.kind === ResultKind.error) renderError(writer, result);
   else writer.bigInteger(result.integer);

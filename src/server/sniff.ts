@@ -19,6 +19,8 @@ export type Wire = (typeof Wire)[keyof typeof Wire];
 const ASTERISK = 0x2a;
 const TLS_HANDSHAKE = 0x16;
 const MEMCACHED_BINARY = 0x80;
+const LOWER_A = 0x61;
+const LOWER_Z = 0x7a;
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
@@ -26,12 +28,16 @@ const SPACE = 0x20;
 const HTTP2_PREFACE = "PRI * HTTP/2.0";
 const HTTP_LINE = / HTTP\/1\.\d$/;
 
-/** Three first bytes decide at once; else the first whole line does. The same answer wherever the chunks are cut. */
+/**
+ * Some first bytes decide at once (memcached's commands are lower-case, and a line of theirs may be long); else the first
+ * whole line does. The same answer wherever the chunks are cut.
+ */
 export function sniffWire(bytes: Uint8Array, length: number): Wire {
   if (length === 0) return Wire.undecided;
   if (bytes[0] === ASTERISK) return Wire.resp;
   if (bytes[0] === TLS_HANDSHAKE) return Wire.tls;
   if (bytes[0] === MEMCACHED_BINARY) return Wire.memcachedBinary;
+  if (bytes[0] >= LOWER_A && bytes[0] <= LOWER_Z) return Wire.memcached;
   const newline = bytes.subarray(0, length).indexOf(LF);
   if (newline < 0) return Wire.undecided;
   const end = newline > 0 && bytes[newline - 1] === CR ? newline - 1 : newline;

@@ -5,7 +5,7 @@ export class ServerStats {
   rejected = 0;
   /** Begun, or queued in a transaction. A request that is refused before it begins is none. */
   commands = 0;
-  /** Of connections that speak RESP. */
+  /** Of connections whose wire is known. */
   inputBytes = 0;
   outputBytes = 0;
   /** Over the time between the last two samples: per second. */

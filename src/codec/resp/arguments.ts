@@ -40,6 +40,12 @@ export class Arguments {
     this.ends = ends;
   }
 
+  /** Only the first `count` stay, and the last of them reaches to `end`. */
+  cut(count: number, end: number): void {
+    this.count = count;
+    this.ends[count - 1] = end;
+  }
+
   /** The bytes have moved `distance` towards the beginning of another array. */
   shift(distance: number): void {
     for (let i = 0; i < this.count; i += 1) {

@@ -1,7 +1,8 @@
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { describe, expect, test } from "vitest";
-import { Parsed, RESP_LIMITS, type RespLimits, RespParser } from "./parser.js";
+import { Parsed } from "../request-parser.js";
+import { RESP_LIMITS, type RespLimits, RespParser } from "./parser.js";
 import { type Reading, readRequests } from "./testing/twin.js";
 
 const latin1 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "latin1"));

@@ -136,6 +136,11 @@ export class MemoryBackend implements Backend {
     else this.schedule();
   }
 
+  /** Requests that wait for the next turn. */
+  get queued(): number {
+    return this.queue.length;
+  }
+
   release(): void {
     this.held = false;
     this.schedule();

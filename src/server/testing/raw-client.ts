@@ -62,6 +62,30 @@ export class RawClient {
     return this.replies(requests.length);
   }
 
+  /** The next of what comes, through the first `end` (latin1). */
+  async through(end: string, timeoutMs = 10_000): Promise<string> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const at = this.received.indexOf(end, 0, "latin1");
+      if (at >= 0) {
+        const text = this.received.subarray(0, at + end.length).toString("latin1");
+        this.received = this.received.subarray(at + end.length);
+        return text;
+      }
+      if (Date.now() > deadline || this.closed) {
+        const rest = JSON.stringify(this.received.subarray(0, 200).toString("latin1"));
+        throw new Error(`no ${JSON.stringify(end)}; ${this.closed ? "closed" : "timeout"}; rest: ${rest}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  /** What a memcached answers to these bytes: all that comes before the answer to an `mn` after them. */
+  async tell(bytes: string): Promise<string> {
+    this.sendBytes(`${bytes}mn\r\n`);
+    return (await this.through("MN\r\n")).slice(0, -4);
+  }
+
   /** All that came until the other side hung up. */
   async untilEnd(timeoutMs = 10_000): Promise<string> {
     const deadline = Date.now() + timeoutMs;

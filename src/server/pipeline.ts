@@ -1,62 +1,53 @@
-import type { CommandSpec, RespWriter } from "../codec/resp/index.js";
 import type { Request } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
-import type { RespConnection } from "./resp-connection.js";
-import type { Transaction } from "./resp-transaction.js";
 
-/** Writes the reply of a slot whose answer means something to the connection itself. */
-export type Completion = (connection: RespConnection, slot: PendingReply, writer: RespWriter) => void;
-
-/** A place in the order of replies. Reused; `bytes`, else `completion`, else `spec` tells how to write it. */
+/** A place in the order of replies. Reused. Each wire adds what tells it how to write the answer of the store. */
 export class PendingReply {
   waiting = false;
   request: Request | null = null;
   result: Result | null = null;
-  spec: CommandSpec | null = null;
-  /** Monotonic ms at which it was taken. */
-  takenMs = 0;
-  /** The client does not want to hear the answer (CLIENT REPLY). */
+  /** The client does not want to hear the reply. */
   muted = false;
+  /** The reply itself, if it is no answer of the store. */
   bytes: Uint8Array | null = null;
-  completion: Completion | null = null;
-  transaction: Transaction | null = null;
 
   clear(): void {
     this.waiting = false;
     this.request = null;
     this.result = null;
-    this.spec = null;
     this.muted = false;
     this.bytes = null;
-    this.completion = null;
-    this.transaction = null;
   }
 }
 
 /** Replies in the order in which their requests came. Answers may come in any order. */
-export class Pipeline {
-  private slots: PendingReply[] = makeSlots(16);
+export class Pipeline<Slot extends PendingReply> {
+  private slots: Slot[];
   /** Tag of the oldest slot. Tags count up for ever; a slot's place is its tag modulo the (power of two) size. */
   head = 0;
   tail = 0;
+
+  constructor(private readonly make: () => Slot) {
+    this.slots = this.makeSlots(16);
+  }
 
   get length(): number {
     return this.tail - this.head;
   }
 
   /** The new slot's tag is `tail` before the call. */
-  push(): PendingReply {
+  push(): Slot {
     if (this.length === this.slots.length) this.grow();
     const slot = this.at(this.tail);
     this.tail += 1;
     return slot;
   }
 
-  at(tag: number): PendingReply {
+  at(tag: number): Slot {
     return this.slots[tag % this.slots.length];
   }
 
-  first(): PendingReply {
+  first(): Slot {
     return this.at(this.head);
   }
 
@@ -66,14 +57,14 @@ export class Pipeline {
   }
 
   private grow(): void {
-    const grown = makeSlots(this.slots.length * 2);
+    const grown = this.makeSlots(this.slots.length * 2);
     for (let tag = this.head; tag < this.tail; tag += 1) grown[tag % grown.length] = this.at(tag);
     this.slots = grown;
   }
-}
 
-function makeSlots(count: number): PendingReply[] {
-  const slots: PendingReply[] = [];
-  for (let i = 0; i < count; i += 1) slots.push(new PendingReply());
-  return slots;
+  private makeSlots(count: number): Slot[] {
+    const slots: Slot[] = [];
+    for (let i = 0; i < count; i += 1) slots.push(this.make());
+    return slots;
+  }
 }

@@ -1,38 +1,37 @@
 import type { Socket } from "node:net";
-import { type RespVersion, RespWriter } from "../codec/resp/index.js";
+import type { ReplyBuffer } from "../codec/reply-buffer.js";
 import type { ServerStats } from "./stats.js";
 
 const WRITERS_KEPT = 64;
 const WRITER_BYTES_KEPT = 262_144;
 
 /** Buffers for replies: a connection has one only while it has something to write. */
-export class WriterPool {
-  private readonly free: RespWriter[] = [];
+export class WriterPool<Writer extends ReplyBuffer> {
+  private readonly free: Writer[] = [];
 
-  take(version: RespVersion): RespWriter {
-    const writer = this.free.pop() ?? new RespWriter();
-    writer.version = version;
-    return writer;
+  constructor(private readonly make: () => Writer) {}
+
+  take(): Writer {
+    return this.free.pop() ?? this.make();
   }
 
   /** Only when nobody reads its bytes any more. */
-  give(writer: RespWriter): void {
+  give(writer: Writer): void {
     writer.length = 0;
     if (this.free.length < WRITERS_KEPT && writer.bytes.length <= WRITER_BYTES_KEPT) this.free.push(writer);
   }
 }
 
 /** The replies of one connection on their way out: what a turn has collected leaves with one write. */
-export class RespOutput {
-  version: RespVersion = 2;
-  private writer: RespWriter | null = null;
+export class Output<Writer extends ReplyBuffer> {
+  private writer: Writer | null = null;
   /** Bytes that the kernel had taken at the last look, and since when there were no more. */
   private takenBytes = 0;
   private stalledSinceMs = 0;
 
   constructor(
     private readonly socket: Socket,
-    private readonly writers: WriterPool,
+    private readonly writers: WriterPool<Writer>,
     private readonly stats: ServerStats,
   ) {}
 
@@ -42,12 +41,17 @@ export class RespOutput {
   }
 
   /** Where the next reply in line is written. */
-  current(): RespWriter {
-    if (this.writer === null) this.writer = this.writers.take(this.version);
+  current(): Writer {
+    if (this.writer === null) this.writer = this.fresh();
     return this.writer;
   }
 
-  isCurrent(writer: RespWriter): boolean {
+  /** For a reply that has to wait for others. Goes back to the pool. */
+  fresh(): Writer {
+    return this.writers.take();
+  }
+
+  isCurrent(writer: Writer): boolean {
     return writer === this.writer;
   }
 

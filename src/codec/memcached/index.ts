@@ -1,0 +1,10 @@
+export { isNoreply, isWord } from "./classic-commands.js";
+export type { MemcachedSpec, RenderContext, ReplyShape } from "./command-spec.js";
+export { MEMCACHED_COMMANDS, PLAIN_SET } from "./commands.js";
+export { MemcachedCounts } from "./counts.js";
+export * from "./errors.js";
+export type { MetaRequest } from "./meta-request.js";
+export { exptime, u32 } from "./numbers.js";
+export { MEMCACHED_LIMITS, MemcachedParser } from "./parser.js";
+export { renderError } from "./renderers.js";
+export { MemcachedWriter } from "./writer.js";

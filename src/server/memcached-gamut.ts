@@ -1,0 +1,78 @@
+/** gamut level, keyspace, token, explain: what memcached has no word for. */
+import { errorLine, type MemcachedWriter } from "../codec/memcached/index.js";
+import { KvError } from "../kv/errors.js";
+import { LEVEL_NAMES, levelByName } from "../kv/level.js";
+import { renderReceipt } from "../kv/receipt.js";
+import { tokenFromText, tokenToText } from "../kv/token.js";
+import { KeyspaceChoice } from "./keyspace-choice.js";
+import type { MemcachedConnection } from "./memcached-connection.js";
+
+const USAGE =
+  "CLIENT_ERROR gamut takes: level [<name> | default], keyspace [<name>], token [<token>], explain [on | off]";
+
+type Run = (connection: MemcachedConnection, writer: MemcachedWriter, argument: string | null) => void;
+
+const SUBCOMMANDS: Readonly<Record<string, Run>> = {
+  level: answerLevel,
+  keyspace: answerKeyspace,
+  token: answerToken,
+  explain: answerExplain,
+};
+
+export function answerGamut(connection: MemcachedConnection, writer: MemcachedWriter): void {
+  const { request, words } = connection.parser;
+  const name = words > 1 ? request.text(1) : "";
+  if (words > 3 || !Object.hasOwn(SUBCOMMANDS, name)) writer.word(USAGE);
+  else SUBCOMMANDS[name](connection, writer, words === 3 ? request.text(2) : null);
+}
+
+function answerLevel({ session }: MemcachedConnection, writer: MemcachedWriter, name: string | null): void {
+  if (name === null) {
+    writer.word(`LEVEL ${session.level === null ? "default" : LEVEL_NAMES[session.level]}`);
+    return;
+  }
+  const level = levelByName(name);
+  if (level === null && name !== "default") {
+    writer.word(`CLIENT_ERROR there is no such level; there are default, ${Object.values(LEVEL_NAMES).join(", ")}`);
+    return;
+  }
+  session.level = level;
+  writer.word("OK");
+}
+
+function answerKeyspace(connection: MemcachedConnection, writer: MemcachedWriter, name: string | null): void {
+  if (name === null) {
+    writer.word(`KEYSPACE ${connection.session.keyspace}`);
+    return;
+  }
+  const answer = connection.answerLater();
+  new KeyspaceChoice(connection, name, (error) => {
+    answer((later) => later.sentence(error === null ? "OK" : errorLine(error)));
+  });
+}
+
+/** Tokens travel as text; see kv/token.ts. */
+function answerToken({ session }: MemcachedConnection, writer: MemcachedWriter, text: string | null): void {
+  if (text === null) {
+    writer.word(`TOKEN ${tokenToText(session.token())}`);
+    return;
+  }
+  const token = tokenFromText(text);
+  const error = token instanceof KvError ? token : session.acceptToken(token);
+  writer.sentence(error === null ? "OK" : errorLine(error));
+}
+
+/** Receipts are kept while it is on; alone it shows that of the last answer. */
+function answerExplain(connection: MemcachedConnection, writer: MemcachedWriter, choice: string | null): void {
+  const { session, lastReceipt } = connection;
+  if (choice === "on" || choice === "off") {
+    session.explains = choice === "on";
+    connection.lastReceipt = null;
+    writer.word("OK");
+  } else if (choice !== null) writer.word(USAGE);
+  else if (lastReceipt !== null) writer.sentence(`RECEIPT ${renderReceipt(lastReceipt)}`);
+  else if (session.explains) writer.word("RECEIPT none yet");
+  else {
+    writer.word("CLIENT_ERROR no receipts are kept: send gamut explain on before the command that is to be explained");
+  }
+}
