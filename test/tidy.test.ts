@@ -7,7 +7,7 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { importProblems } from "./tidy/imports.js";
+import { importProblems, nodeGlobals } from "./tidy/imports.js";
 import { projectProblems, rootProblems } from "./tidy/projects.js";
 import { purityProblems } from "./tidy/purity.js";
 import { LINES_MAX, lengthProblems, lockProblems, machinePathProblems } from "./tidy/text.js";
@@ -164,6 +164,27 @@ describe("imports", () => {
     expect(rule('import { x } from "./testing/x.js";')).toBe("test-import");
     expect(rule('import { x } from "../../scripts/x.js";')).toBe("room-import");
     expect(rule('// import { z } from "zod";\nconst s = "import fs from \'node:fs\'";')).toBe("");
+  });
+
+  it("the rule bites on the client that needs more than its one socket", () => {
+    const rule = (text: string, path: string) => importRules(path, text).join();
+    expect(rule('import { connect } from "node:net";', "src/client/link.ts")).toBe("client-import");
+    expect(rule('import { randomBytes } from "node:crypto";', "src/client/socket.ts")).toBe("client-import");
+    expect(rule('import { z } from "zod";', "src/client/link.ts")).toBe("client-import");
+    expect(rule('import { connect } from "node:net";', "src/client/socket.ts")).toBe("");
+    expect(rule('import { test } from "vitest";', "src/client/link.test.ts")).toBe("");
+    expect(nodeGlobals("setImmediate(() => Buffer.from(process.env.X));")).toEqual([
+      "setImmediate",
+      "Buffer",
+      "process",
+    ]);
+    expect(nodeGlobals('// Buffer\nconst a = { process: "Buffer" }; f(a.process);')).toEqual([]);
+  });
+
+  it("the client uses globals of Node.js in its one socket alone", () => {
+    const files = readTree((path) => /^src\/client\/[^/]+(?<!\.test)\.ts$/.test(path) && !path.endsWith("/socket.ts"));
+    expect(files.length).toBeGreaterThan(10);
+    expect(files.flatMap(({ path, text }) => nodeGlobals(text).map((name) => `${path}: ${name}`))).toEqual([]);
   });
 
   it("go downwards", () => {

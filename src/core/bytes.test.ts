@@ -9,8 +9,10 @@ import {
   latin1Decode,
   latin1Encode,
   portableBytes,
+  utf8Decode,
   utf8Encode,
 } from "./bytes.js";
+import { Random } from "./random.js";
 import { bytesSuite } from "./testing/bytes-suite.js";
 
 bytesSuite("portable", portableBytes);
@@ -160,6 +162,32 @@ describe("byte helpers", () => {
     const copy = copyBytes(bytes.subarray(1));
     bytes.fill(0);
     expect([...copy]).toEqual([2, 3]);
+  });
+
+  it("utf8Decode does what a fatal TextDecoder does", () => {
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    const expected = (bytes: Uint8Array): string | null => {
+      try {
+        return decoder.decode(bytes);
+      } catch {
+        return null;
+      }
+    };
+    const random = new Random(11);
+    let texts = 0;
+    for (let i = 0; i < 60_000; i += 1) {
+      const edges = [
+        0x00, 0x7f, 0x80, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xa0, 0x9f, 0xed, 0xef, 0xf0, 0x90, 0x8f, 0xf4, 0xf5,
+      ];
+      const bytes = Uint8Array.from({ length: random.below(6) }, () =>
+        random.chance(0.8) ? random.pick(edges) : random.below(256),
+      );
+      const text = utf8Decode(bytes);
+      expect([...bytes, text]).toEqual([...bytes, expected(bytes)]);
+      if (text !== null) texts += 1;
+    }
+    expect(texts).toBeGreaterThan(5_000);
+    expect(utf8Decode(utf8Encode("\ufeffä漢🂡"))).toBe("\ufeffä漢🂡");
   });
 
   it("utf8Encode does what TextEncoder does, unpaired surrogates included", () => {

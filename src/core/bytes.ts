@@ -139,6 +139,28 @@ export function utf8Encode(text: string): Uint8Array {
   return Uint8Array.from(out);
 }
 
+/** The text that UTF-8 bytes spell; null if they are not UTF-8 (overlong forms and surrogates are not). */
+export function utf8Decode(bytes: Uint8Array): string | null {
+  let text = "";
+  let at = 0;
+  while (at < bytes.length) {
+    const first = bytes[at];
+    const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (length === 0 || at + length > bytes.length) return null;
+    let code = length === 1 ? first : first & (0xff >> (length + 1));
+    for (let i = 1; i < length; i += 1) {
+      const next = bytes[at + i];
+      if ((next & 0xc0) !== 0x80) return null;
+      code = (code << 6) | (next & 63);
+    }
+    if ((length === 3 && code < 0x800) || (length === 4 && code < 0x10000) || code > 0x10ffff) return null;
+    if (code >= 0xd800 && code <= 0xdfff) return null;
+    text += String.fromCodePoint(code);
+    at += length;
+  }
+  return text;
+}
+
 const TWO_32 = 4294967296;
 
 /** Grows as needed; one is kept and reused per purpose. All integers are little-endian. */

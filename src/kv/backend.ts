@@ -1,7 +1,8 @@
+import type { NodeId } from "../core/machine.js";
 import type { Command } from "./command.js";
 import type { KvError } from "./errors.js";
 import type { Level } from "./level.js";
-import type { ReplySink, Request } from "./request.js";
+import type { ReplySink, Request, RequestId } from "./request.js";
 
 /** Who asks. Today every principal may do everything; the call that decides stands in one place. */
 export interface Principal {
@@ -19,9 +20,18 @@ export interface Session {
   level: Level | null;
   /** Whether answers come with a receipt. */
   explains: boolean;
+  /** How long a request may take, in ms; 0, or more than the node allows: as long as the node allows. */
+  timeoutMs: number;
   /** Answered through `sink.reply` exactly once. `tag` comes back in the request. */
   submit(command: Command, sink: ReplySink, tag: number): Request;
+  /**
+   * As `submit`, under an id of the caller's own (writes): a retry of it, here or on another node, is not done twice. Ids
+   * of one client are submitted in the order of their sequences.
+   */
+  submitWithId(command: Command, id: RequestId | null, sink: ReplySink, tag: number): Request;
   cancel(request: Request): void;
+  /** Who leads the group that an answered request went to, as far as this node knows; 0: not known. */
+  leader(request: Request): NodeId;
   /** Portable position of what this session has read and written; see token.ts. */
   token(): Uint8Array;
   /** Raises what this session demands. Null, or the reason why that token is not accepted here. */

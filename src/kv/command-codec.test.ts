@@ -46,12 +46,12 @@ const simple: fc.Arbitrary<Command> = fc.oneof(
     ...options,
   }),
   only([Op.rename, Op.copy], { key, keys: fc.tuple(key), ...options }),
-  only([Op.scan], { key, limit: fc.nat(0xffffffff), value: bytes }),
+  only([Op.scan, Op.range], { key, limit: fc.nat(0xffffffff), value: bytes }),
   only([Op.set, Op.append, Op.incrementDecimal], { key, value: bytes, ...options }),
   only([Op.increment], { key, integer: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), ...options }),
   only([Op.expire], { key, ...options }),
   only([Op.progress], { limit: fc.nat(0xffffffff), ...options }),
-  only([Op.count, Op.flush, Op.advance], {}),
+  only([Op.count, Op.time, Op.flush, Op.advance], {}),
   fc
     .tuple(fc.array(fc.tuple(key, bytes), { maxLength: 5 }), fc.record(options))
     .map(([pairs, rest]) =>
@@ -61,7 +61,11 @@ const simple: fc.Arbitrary<Command> = fc.oneof(
 const atomic = fc
   .tuple(fc.array(fc.tuple(key, fc.maxSafeNat()), { maxLength: 4 }), fc.array(simple, { maxLength: 5 }))
   .map(([checks, children]) =>
-    build(Op.atomic, { keys: checks.map(([k]) => k), versions: checks.map(([, v]) => v), children }),
+    build(checks.length % 2 === 0 ? Op.atomic : Op.transaction, {
+      keys: checks.map(([k]) => k),
+      versions: checks.map(([, v]) => v),
+      children,
+    }),
   );
 const anyCommand = fc.oneof({ weight: 4, arbitrary: simple }, { weight: 1, arbitrary: atomic });
 

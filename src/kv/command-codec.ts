@@ -7,7 +7,7 @@
  * | get length deadline | key |
  * | getMany exists versions | keys |
  * | getRange | key, first byte f64 (`offset`), last byte f64 (`limit`) |
- * | scan | key, limit u32, pattern (the command's `value`) |
+ * | scan range | key, limit u32, pattern or end (the command's `value`) |
  * | persist | key; or options, key |
  * | delete | keys; or options, keys |
  * | set append incrementDecimal | options, key, value |
@@ -17,16 +17,16 @@
  * | expire | options, key |
  * | rename copy | options, key, target (`keys[0]`) |
  * | setMany | options, count u32, then key and value of each |
- * | atomic | count u32, then key and version u53 of each check; count u32, then the children |
+ * | atomic transaction | count u32, then key and version u53 of each check; count u32, then the children |
  * | progress | options, limit u32 |
- * | count flush advance | nothing |
+ * | count time flush advance | nothing |
  *
  * Options: one byte that tells which of flags (u16), record flags (u32), deadline (f64, a safe integer) and version
  * (u53, the only one of `versions`) follow. A persist or delete with options has bit 7 of its op set.
  */
 import { assert } from "../core/assert.js";
 import { type ByteReader, type ByteWriter, CodecError } from "../core/bytes.js";
-import { Command, CommandFlag, NO_DEADLINE, Op } from "./command.js";
+import { Command, CommandFlag, holdsChildren, NO_DEADLINE, Op } from "./command.js";
 
 const HAS_FLAGS = 1;
 const HAS_RECORD_FLAGS = 2;
@@ -72,6 +72,7 @@ export function encodeCommand(command: Command, writer: ByteWriter): void {
       writer.latin1(command.key);
       return;
     case Op.scan:
+    case Op.range:
       writer.latin1(command.key);
       writer.u32(command.limit);
       writer.blob(command.value);
@@ -80,6 +81,7 @@ export function encodeCommand(command: Command, writer: ByteWriter): void {
       encodePairs(command, writer);
       return;
     case Op.atomic:
+    case Op.transaction:
       encodeAtomic(command, writer);
       return;
     case Op.progress:
@@ -112,6 +114,7 @@ export function encodeCommand(command: Command, writer: ByteWriter): void {
       writer.latin1(command.keys[0]);
       return;
     case Op.count:
+    case Op.time:
     case Op.flush:
     case Op.advance:
       return;
@@ -161,6 +164,7 @@ function decodeFields(reader: ByteReader, isChild: boolean): Command {
       command.key = reader.latin1();
       return command;
     case Op.scan:
+    case Op.range:
       command.key = reader.latin1();
       command.limit = reader.u32();
       command.value = reader.blob();
@@ -169,6 +173,7 @@ function decodeFields(reader: ByteReader, isChild: boolean): Command {
       decodePairs(command, reader);
       return command;
     case Op.atomic:
+    case Op.transaction:
       if (isChild) throw new CodecError("an atomic command inside another");
       decodeAtomic(command, reader);
       return command;
@@ -201,6 +206,7 @@ function decodeFields(reader: ByteReader, isChild: boolean): Command {
       command.keys = [reader.latin1()];
       return command;
     case Op.count:
+    case Op.time:
     case Op.flush:
     case Op.advance:
       return command;
@@ -300,7 +306,7 @@ function encodeAtomic(command: Command, writer: ByteWriter): void {
   }
   writer.u32(children.length);
   for (let i = 0; i < children.length; i += 1) {
-    assert(children[i].op !== Op.atomic, "encodeCommand: an atomic command inside another");
+    assert(!holdsChildren(children[i].op), "encodeCommand: an atomic command inside another");
     encodeCommand(children[i], writer);
   }
 }

@@ -16,6 +16,10 @@ export const Op = {
   versions: 8,
   /** The value's bytes from `offset` through `limit`, both inclusive; negative: counted from the end. */
   getRange: 9,
+  /** The replicated time, in ms: what a client id's `openedMs` is taken from. */
+  time: 10,
+  /** Records with their values from `key` (inclusive) to the key in `value` (exclusive; empty: to the end), at most `limit`. */
+  range: 11,
 
   set: 32,
   delete: 33,
@@ -41,6 +45,11 @@ export const Op = {
   countUp: 46,
   /** Memcached's decr: unsigned 64-bit, stops at 0. */
   countDown: 47,
+  /**
+   * As `atomic`, but none of the children is done either if one of them would fail, and all are done under one version.
+   * Children: set, delete and increment, without conditions.
+   */
+  transaction: 48,
 
   /** How many replicas hold this session's last write durably: Redis' WAIT. `limit` is the number waited for. */
   progress: 64,
@@ -49,6 +58,11 @@ export type Op = (typeof Op)[keyof typeof Op];
 
 export function isWrite(op: Op): boolean {
   return op >= 32 && op < 64;
+}
+
+/** Whether commands of this op hold others, with checks before them. */
+export function holdsChildren(op: Op): boolean {
+  return op === Op.atomic || op === Op.transaction;
 }
 
 /** Bits of {@link Command.flags}. */
@@ -86,7 +100,7 @@ export class Command {
   value: Uint8Array = EMPTY_BYTES;
   keys: string[] | null = null;
   values: Uint8Array[] | null = null;
-  /** One a key of `keys`, for `atomic`: 0 demands absence. With ifVersion the one version. */
+  /** One a key of `keys`, for `atomic` and `transaction`: 0 demands absence. With ifVersion the one version. */
   versions: number[] | null = null;
   children: Command[] | null = null;
   /** Delta: signed 64-bit of an increment, unsigned of countUp and countDown. */

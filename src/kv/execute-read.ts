@@ -2,7 +2,7 @@
 import { copyBytes, latin1Decode } from "../core/bytes.js";
 import type { Command } from "./command.js";
 import { Glob } from "./glob.js";
-import { SCAN_KEYS_MAX } from "./limits.js";
+import { RANGE_BYTES_MAX, SCAN_KEYS_MAX } from "./limits.js";
 import { recordDeadlineMs, recordFlags, recordValue, recordValueLength, recordVersion } from "./record.js";
 import type { Records } from "./records.js";
 import { integerResult, Result, ResultKind } from "./result.js";
@@ -139,4 +139,35 @@ export function executeScan(records: Records, command: Command): Result {
     return true;
   });
   return result;
+}
+
+/**
+ * A list of `value`, each with its key: the records of the range at one moment. It ends early at `limit` and at
+ * {@link RANGE_BYTES_MAX}; the result's own key is the first one left out, "" if there is none.
+ */
+export function executeRange(records: Records, command: Command): Result {
+  const limit = Math.min(command.limit, SCAN_KEYS_MAX);
+  const end = command.value.length === 0 ? null : latin1Decode(command.value);
+  const items: Result[] = [];
+  const result = listResult(items);
+  let bytes = 0;
+  records.scan(command.key, (key, record) => {
+    if (end !== null && key >= end) return false;
+    const size = key.length + recordValueLength(record);
+    if (items.length === limit || (items.length > 0 && bytes + size > RANGE_BYTES_MAX)) {
+      result.key = key;
+      return false;
+    }
+    bytes += size;
+    const item = valueResult(record);
+    item.key = key;
+    items.push(item);
+    return true;
+  });
+  return result;
+}
+
+/** The replicated time in ms. */
+export function executeTime(records: Records): Result {
+  return integerResult(BigInt(records.timeMs));
 }

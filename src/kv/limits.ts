@@ -1,5 +1,5 @@
 /** How large one command may be. Listeners check before they submit; the store checks again before it executes. */
-import { type Command, CommandFlag, isWrite, Op } from "./command.js";
+import { type Command, CommandFlag, holdsChildren, isWrite, Op } from "./command.js";
 import { KvError } from "./errors.js";
 import { isUint64, parseUint64 } from "./integer-text.js";
 
@@ -24,13 +24,15 @@ export const COMMAND_LIMITS: CommandLimits = {
 
 /** A scan visits at most so many keys, however large its limit. */
 export const SCAN_KEYS_MAX = 10_000;
+/** A range ends early after so many bytes of keys and values, though never before its first record. */
+export const RANGE_BYTES_MAX = 1_048_576;
 /** A pattern is tried against each visited key: its length is work. */
 export const SCAN_PATTERN_BYTES_MAX = 1_024;
 
 /** Null, or the reason why this command is refused. */
 export function checkCommand(command: Command, limits: CommandLimits = COMMAND_LIMITS): KvError | null {
   const error = checkOne(command, limits);
-  if (error !== null || command.op !== Op.atomic) return error;
+  if (error !== null || !holdsChildren(command.op)) return error;
   return checkChildren(command, limits);
 }
 
@@ -47,9 +49,12 @@ function checkOne(command: Command, limits: CommandLimits): KvError | null {
     case Op.setMany:
       return checkPairs(command, limits);
     case Op.atomic:
+    case Op.transaction:
       return checkAtomic(command, limits);
     case Op.scan:
-      return checkScan(command);
+      return checkLimit(command) ?? checkPattern(command);
+    case Op.range:
+      return checkLimit(command) ?? checkRangeEnd(command, limits);
     case Op.expire:
     case Op.set:
     case Op.append:
@@ -78,15 +83,26 @@ function checkChildren(command: Command, limits: CommandLimits): KvError | null 
   let bytes = ownBytes(command);
   for (let i = 0; i < children.length; i += 1) {
     const child = children[i];
-    if (child.op === Op.atomic) return new KvError("bad_request", "an atomic command may not hold another");
-    if (child.op >= 32 && !isWrite(child.op)) {
-      return new KvError("bad_request", `child ${i + 1} of the atomic command is no operation on records`);
+    if (holdsChildren(child.op)) return new KvError("bad_request", "an atomic command may not hold another");
+    // A range in the log would be as much work on every replica.
+    if ((child.op >= 32 && !isWrite(child.op)) || child.op === Op.range) {
+      return new KvError("bad_request", `child ${i + 1} of the atomic command is no operation that may stand in one`);
+    }
+    if (command.op === Op.transaction && !isPlainWrite(child)) {
+      return new KvError("bad_request", `child ${i + 1} of the transaction is no set, delete or increment by itself`);
     }
     const error = checkOne(child, limits);
     if (error !== null) return new KvError(error.code, `child ${i + 1} of the atomic command: ${error.message}`);
     bytes += ownBytes(child);
   }
   return bytes > limits.commandBytesMax ? commandTooLarge(bytes, limits) : null;
+}
+
+/** A write whose failure can be foreseen. */
+function isPlainWrite(child: Command): boolean {
+  const { op } = child;
+  if (op !== Op.set && op !== Op.delete && op !== Op.increment) return false;
+  return (child.flags & ~CommandFlag.deadlineRelative) === 0;
 }
 
 function checkKeys(keys: readonly string[], limits: CommandLimits): KvError | null {
@@ -137,10 +153,20 @@ function checkAtomic(command: Command, limits: CommandLimits): KvError | null {
   return checkKeys(keys, limits);
 }
 
-function checkScan(command: Command): KvError | null {
-  if (!Number.isSafeInteger(command.limit) || command.limit < 1) {
-    return new KvError("bad_request", `a scan's limit is ${command.limit}; it must be a whole number from 1`);
-  }
+function checkLimit(command: Command): KvError | null {
+  if (Number.isSafeInteger(command.limit) && command.limit >= 1) return null;
+  return new KvError("bad_request", `a scan's limit is ${command.limit}; it must be a whole number from 1`);
+}
+
+function checkRangeEnd(command: Command, limits: CommandLimits): KvError | null {
+  if (command.value.length <= limits.keyBytesMax) return null;
+  return new KvError(
+    "key_too_long",
+    `the range's end has ${command.value.length} bytes, ${limits.keyBytesMax} are allowed`,
+  );
+}
+
+function checkPattern(command: Command): KvError | null {
   if (command.value.length > SCAN_PATTERN_BYTES_MAX) {
     return new KvError(
       "bad_request",

@@ -20,6 +20,8 @@ export interface ChangeListener {
 export class Records {
   private readonly expiry: ExpiryIndex;
   private lastKey = "";
+  private sharesVersion = false;
+  private versionIsShared = false;
   private lastStateKey: string = Table.data;
 
   constructor(
@@ -32,6 +34,11 @@ export class Records {
   /** What relative deadlines count from. */
   get baseMs(): number {
     return this.meta.baseMs;
+  }
+
+  /** The replicated time. */
+  get timeMs(): number {
+    return this.meta.timeMs;
   }
 
   /** Version of the newest write. */
@@ -74,8 +81,16 @@ export class Records {
 
   /** A new version, for one write command. */
   nextVersion(): number {
+    if (this.versionIsShared) return this.meta.revision;
     this.meta.revision += 1;
+    this.versionIsShared = this.sharesVersion;
     return this.meta.revision;
+  }
+
+  /** Until it is told otherwise, {@link nextVersion} gives one version again and again. */
+  shareVersion(shares: boolean): void {
+    this.sharesVersion = shares;
+    this.versionIsShared = false;
   }
 
   /**

@@ -86,7 +86,8 @@ export class SessionTable {
   /** Makes room if there is none. The session is in the state once it is saved. */
   open(client: string, openedMs: number): Session {
     if (this.meta.sessionCount >= this.limits.sessionsMax) this.evictOldest(Number.POSITIVE_INFINITY);
-    const session = new Session(client, openedMs);
+    // No honest id is younger than the time at which it is first used; another one, once evicted, would refuse all others.
+    const session = new Session(client, Math.min(openedMs, Math.max(1, this.meta.timeMs)));
     session.lastUseMs = this.meta.baseMs;
     this.oldestUseMs = Math.min(this.oldestUseMs, session.lastUseMs);
     this.sessions.set(client, session);

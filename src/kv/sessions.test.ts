@@ -246,3 +246,15 @@ test("sessions outlive the catching up of the replicated time after a long pause
   expect(driver.store.lastSequence(CLIENT)).toBe(0);
   expect(driver.store.lastSequence(OTHER_CLIENT)).toBe(1);
 });
+
+test("an id from the future shuts nobody else out when it is evicted", () => {
+  const { driver } = driverWith({ sessionsMax: 1 });
+  driver.advance(5_000);
+  driver.applySection(section(increments(1), { openedMs: Number.MAX_SAFE_INTEGER }));
+  driver.advance(6_000);
+  const next = section(increments(1), { client: OTHER_CLIENT, openedMs: 6_000 });
+  expect(answers(driver.applySection(next))).toEqual(["2"]);
+  const third = section(increments(1), { client: "third-client-id-", openedMs: 6_001 });
+  driver.advance(6_001);
+  expect(answers(driver.applySection(third))).toEqual(["3"]);
+});

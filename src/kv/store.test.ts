@@ -14,6 +14,7 @@ import {
   Op,
   setCommand,
 } from "./command.js";
+import { checkCommand } from "./limits.js";
 import { ResultKind } from "./result.js";
 import { Store } from "./store.js";
 import { CLIENT, Driver, hashState, OTHER_CLIENT, section } from "./testing/harness.js";
@@ -227,6 +228,43 @@ describe("reads", () => {
     expect(page.key).toBe("b");
   });
 
+  test("range pages through the records between two keys, with their values, each page of one moment", () => {
+    for (const key of ["", "a", "b", "b\u00ff", "c", "d"]) driver.one(set(key, `v${key}`));
+    driver.one(set("bb", "v", 0, 1_001));
+    driver.advance(1_001);
+    const read = (key: string, end: string, limit: number): [string, string][] => {
+      const page = driver.store.read(make(Op.range, { key, limit, value: latin1Encode(end) }));
+      const found = page.items!.map((item): [string, string] => [item.key, latin1Decode(item.value)]);
+      return page.key === "" ? found : [...found, ...read(page.key, end, limit)];
+    };
+    for (const limit of [1, 2, 100]) {
+      expect(read("a", "c", limit).map(([key]) => key)).toEqual(["a", "b", "b\u00ff"]);
+      expect(read("", "", limit).every(([key, value]) => value === `v${key}`)).toBe(true);
+    }
+    expect(driver.store.read(make(Op.range, { key: "a", limit: 1, value: latin1Encode("b") })).key).toBe("");
+  });
+
+  test("a range ends early where its bytes would be too many, never before its first record", () => {
+    const large = "x".repeat(700_000);
+    for (const key of ["a", "b", "c"]) driver.one(set(key, large));
+    const page = driver.store.read(make(Op.range, { limit: 10 }));
+    expect([page.items!.length, page.key]).toEqual([1, "b"]);
+    driver.one(set("a", "x".repeat(1_048_576)));
+    expect(driver.store.read(make(Op.range, { limit: 10 })).items!.length).toBe(1);
+  });
+
+  test("a range's bounds are checked, and none stands in an atomic", () => {
+    expect(checkCommand(make(Op.range, { limit: 0 }))?.code).toBe("bad_request");
+    expect(checkCommand(make(Op.range, { limit: 1, value: new Uint8Array(2_049) }))?.code).toBe("key_too_long");
+    const atomic = make(Op.atomic, { children: [make(Op.range, { limit: 1 })] });
+    expect(driver.one(atomic).error?.code).toBe("bad_request");
+  });
+
+  test("time is the replicated one", () => {
+    driver.advance(77_000);
+    expect(driver.store.read(new Command(Op.time)).integer).toBe(77_000n);
+  });
+
   test("exists counts a key as often as it is named; versions and getMany answer one item a key", () => {
     driver.apply(set("a", "1"), set("b", "2"));
     expect(driver.store.read(make(Op.exists, { keys: ["a", "a", "c"] })).integer).toBe(2n);
@@ -324,5 +362,49 @@ describe("what stands in the log", () => {
     meta[0] = 9;
     state.put("m", meta);
     expect(() => new Store(state)).toThrow("version 9");
+  });
+});
+
+describe("a transaction", () => {
+  const sum = (key: string, delta: bigint): Command => make(Op.increment, { key, integer: delta });
+  const transaction = (...children: Command[]): Command => make(Op.transaction, { children });
+
+  test("is done under one version", () => {
+    driver.one(set("gone", "x"));
+    const result = driver.one(
+      transaction(set("a", "5"), sum("a", 2n), make(Op.delete, { keys: ["gone"] }), sum("b", -1n)),
+    );
+    expect(plain(result).items).toMatchObject([{ version: 2 }, { integer: "7" }, { integer: "1" }, { integer: "-1" }]);
+    expect(result.version).toBe(2);
+    const versions = driver.store.read(make(Op.versions, { keys: ["a", "b", "gone"] })).items!;
+    expect(versions.map((item) => item.version)).toEqual([2, 2, 0]);
+    expect(driver.one(set("c", "x")).version).toBe(3);
+  });
+
+  test("does nothing if a child would fail, by what is there or by what the others leave", () => {
+    driver.one(set("text", "x"));
+    const max = 2n ** 63n - 1n;
+    const doomed: [Command, string][] = [
+      [transaction(set("a", "1"), sum("text", 1n)), "operation 2 of the transaction: value is not an integer"],
+      [transaction(set("a", "no number"), sum("a", 1n)), "operation 2"],
+      [transaction(sum("a", max), sum("a", 1n)), "would overflow"],
+    ];
+    for (const [command, message] of doomed) expect(driver.one(command).error?.message).toContain(message);
+    expect(get("a")).toBe(null);
+    expect(driver.one(transaction(make(Op.delete, { keys: ["text"] }), sum("text", 1n))).error).toBe(null);
+    expect(get("text")).toBe("1");
+    expect(driver.one(transaction()).version).toBe(0);
+  });
+
+  test("does nothing if a check does not hold", () => {
+    const checked = make(Op.transaction, { keys: ["a"], versions: [9], children: [set("b", "1")] });
+    expect(plain(driver.one(checked))).toEqual({ kind: "notDone" });
+    expect(get("b")).toBe(null);
+  });
+
+  test("holds only what can be foreseen", () => {
+    const children = [make(Op.get, { key: "a" }), make(Op.append, { key: "a" }), make(Op.flush, {})];
+    children.push(make(Op.set, { key: "a", flags: CommandFlag.ifAbsent }), transaction());
+    for (const child of children) expect(checkCommand(transaction(child))?.code).toBe("bad_request");
   });
 });

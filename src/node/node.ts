@@ -272,11 +272,11 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     return this.keeper.catalog.keyspaces.get(keyspace)?.defaultLevel ?? Level.linearizable;
   }
 
-  deadlineFor(command: Command): number {
+  deadlineFor(command: Command, timeoutMs: number): number {
     if (command.op === Op.progress) {
       return command.deadlineMs > 0 ? this.nowMs + command.deadlineMs : Number.POSITIVE_INFINITY;
     }
-    return this.nowMs + this.options.requestTimeoutMs;
+    return this.nowMs + Math.min(timeoutMs || Number.POSITIVE_INFINITY, this.options.requestTimeoutMs);
   }
 
   /** Gives the request to its group, or to the reason why that cannot be. It is answered from a later turn. */

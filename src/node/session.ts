@@ -1,3 +1,4 @@
+import type { NodeId } from "../core/machine.js";
 import type { Session } from "../kv/backend.js";
 import { type Command, isWrite, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
@@ -34,6 +35,7 @@ export class NodeRequest extends Request {
 export class NodeSession implements Session {
   level: Level | null = null;
   explains = false;
+  timeoutMs = 0;
   private waiting: NodeRequest[] = [];
   private runKind = -1;
   private running = 0;
@@ -52,13 +54,12 @@ export class NodeSession implements Session {
     return this.submitWithId(command, null, sink, tag);
   }
 
-  /** As `submit`, under an id of the client's own: a retry of it, here or elsewhere, is not done twice. */
   submitWithId(command: Command, id: RequestId | null, sink: ReplySink, tag: number): NodeRequest {
     const level = this.level ?? this.node.defaultLevel(this.keyspace);
     const request = new NodeRequest(command, level, sink, this, this.keyspace);
     request.id = id;
     request.tag = tag;
-    request.deadlineMs = this.node.deadlineFor(command);
+    request.deadlineMs = this.node.deadlineFor(command, this.timeoutMs);
     if (this.running > 0 ? this.waiting.length > 0 || request.kind !== this.runKind : false) this.waiting.push(request);
     else this.begin(request);
     return request;
@@ -106,6 +107,10 @@ export class NodeSession implements Session {
 
   cancel(request: Request): void {
     request.cancelled = true;
+  }
+
+  leader(request: Request): NodeId {
+    return (request as NodeRequest).group?.machine.describe().leader ?? 0;
   }
 
   token(): Uint8Array {

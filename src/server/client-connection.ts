@@ -5,7 +5,7 @@ import { copyBytes } from "../core/bytes.js";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
 import type { Receipt } from "../kv/receipt.js";
-import type { ReplySink, Request } from "../kv/request.js";
+import type { ReplySink, Request, RequestId } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
 import type { ClientService } from "./client-service.js";
 import { Output } from "./output.js";
@@ -167,10 +167,10 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
     return this.pipeline.push();
   }
 
-  protected submitFor(slot: Slot, command: Command): void {
+  protected submitFor(slot: Slot, command: Command, id: RequestId | null = null): void {
     const tag = this.pipeline.tail - 1;
     slot.waiting = true;
-    const request = this.session.submit(command, this, tag);
+    const request = (slot.session ?? this.session).submitWithId(command, id, this, tag);
     if (slot.waiting && this.pipeline.head <= tag) slot.request = request;
   }
 
@@ -317,7 +317,8 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
     if (this.hungUp !== null) clearTimeout(this.hungUp);
     for (let tag = this.pipeline.head; tag < this.pipeline.tail; tag += 1) {
       const slot = this.pipeline.at(tag);
-      if (slot.waiting && slot.request !== null) this.session.cancel(slot.request);
+      if (slot.waiting && slot.request !== null) (slot.session ?? this.session).cancel(slot.request);
+      slot.session?.close();
     }
     this.session.close();
     this.output.drop();

@@ -1,3 +1,4 @@
+import type { Session } from "../kv/backend.js";
 import type { Request } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
 
@@ -8,6 +9,8 @@ export class PendingReply {
   result: Result | null = null;
   /** The client does not want to hear the reply. */
   muted = false;
+  /** Of a call, which stands by itself; null: the connection's. */
+  session: Session | null = null;
   /** The reply itself, if it is no answer of the store. */
   bytes: Uint8Array | null = null;
 
@@ -16,6 +19,7 @@ export class PendingReply {
     this.request = null;
     this.result = null;
     this.muted = false;
+    this.session = null;
     this.bytes = null;
   }
 }

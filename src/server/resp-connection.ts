@@ -15,6 +15,7 @@ import {
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
 import { checkCommand } from "../kv/limits.js";
+import type { RequestId } from "../kv/request.js";
 import { ResultKind } from "../kv/result.js";
 import { ClientConnection } from "./client-connection.js";
 import { ReplyMode } from "./reply-mode.js";
@@ -104,7 +105,7 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
   }
 
   private executeLocal(local: LocalCommand, request: Arguments): void {
-    if (this.pipeline.length > 0 && local.waits(this)) {
+    if (this.pipeline.length > 0 && local.waits(this, request)) {
       this.held = true;
       return;
     }
@@ -138,10 +139,18 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
     this.submitFor(slot, command);
   }
 
+  /** For a call of the SDK: an operation in a session of its own. */
+  submitIn(session: Session, command: Command, id: RequestId | null, completion: Completion): void {
+    const slot = this.pushSlot();
+    slot.completion = completion;
+    slot.session = session;
+    this.submitFor(slot, command, id);
+  }
+
   protected render(slot: RespReply, writer: RespWriter): void {
     const result = slot.result!;
     const receipt = slot.request!.receipt;
-    if (this.session.explains) {
+    if (this.session.explains && slot.session === null) {
       this.lastReceipt = receipt;
       if (receipt !== null && this.version === 3) writeReceiptAttribute(writer, receipt);
     }

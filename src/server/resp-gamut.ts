@@ -1,14 +1,17 @@
-/** GAMUT LEVEL, TOKEN, EXPLAIN, KEYSPACE, STATUS: what Redis has no word for. */
+/** GAMUT CALL, LEVEL, TOKEN, EXPLAIN, KEYSPACE, STATUS: what Redis has no word for. */
 import { type Arguments, errorText, type RespWriter, SYNTAX_ERROR, wrongArity } from "../codec/resp/index.js";
 import { utf8Encode } from "../core/bytes.js";
 import { KvError } from "../kv/errors.js";
 import { LEVEL_NAMES, Level, levelByName } from "../kv/level.js";
 import { type Receipt, renderReceipt } from "../kv/receipt.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
+import { answerCall } from "./resp-call.js";
 import type { RespConnection } from "./resp-connection.js";
 
 const HELP = [
   "GAMUT <subcommand> [<arg> ...]. Subcommands are:",
+  "CALL <bytes> [<bytes> ...]",
+  "    One operation of the SDK, which stands by itself; argument and answer are binary.",
   "EXPLAIN [ON | OFF]",
   "    ON: keep the receipt of each answer, and (RESP3) put it before the answer. Alone: the receipt of the last answer.",
   "KEYSPACE CREATE <name> [LEVEL <level>]",
@@ -26,7 +29,8 @@ const HELP = [
 ];
 
 export function answerGamut(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (request.is(1, "KEYSPACE")) answerKeyspace(connection, request, writer);
+  if (request.is(1, "CALL")) answerCall(connection, request, writer);
+  else if (request.is(1, "KEYSPACE")) answerKeyspace(connection, request, writer);
   else if (request.count > 3) writer.error(wrongArity(`gamut|${request.text(1).toLowerCase()}`));
   else if (request.is(1, "HELP")) writeHelp(writer);
   else if (request.is(1, "LEVEL")) answerLevel(connection, request, writer);

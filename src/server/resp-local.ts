@@ -24,7 +24,7 @@ export interface LocalCommand {
   /** Writes the reply, or submits something whose completion will. */
   readonly run: (connection: RespConnection, request: Arguments, writer: RespWriter) => void;
   /** Whether it must not run before all that was sent earlier is answered. */
-  readonly waits: (connection: RespConnection) => boolean;
+  readonly waits: (connection: RespConnection, request: Arguments) => boolean;
   /** Between MULTI and EXEC it is done at once, like any other, or not possible. */
   readonly inTransaction: "immediate" | "queued" | "refused";
 }
@@ -62,7 +62,8 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
   object: atOnce((_connection, _request, writer) => writeSubcommands("object", writer)),
   keys: afterAll(answerKeys, "refused"),
   randomkey: afterAll(answerRandomkey, "refused"),
-  gamut: afterAll(answerGamut, "refused"),
+  // A call stands by itself: it depends on nothing that the connection has done.
+  gamut: { run: answerGamut, waits: (_connection, request) => !request.is(1, "CALL"), inTransaction: "refused" },
   wait: afterAll(answerWait, "refused"),
   multi: atOnce(answerMulti, "immediate"),
   exec: { run: answerExec, waits: execWaits, inTransaction: "immediate" },

@@ -204,6 +204,7 @@ export class Replay {
     const level = reader.u8();
     session.level = level === 0 ? null : (level as Level);
     session.explains = reader.u8() === 1;
+    session.timeoutMs = reader.u32();
     const id = reader.u8() === 1 ? this.readId() : null;
     const command = decodeCommand(new ByteReader(copyBytes(reader.blob())));
     this.requestCount += 1;

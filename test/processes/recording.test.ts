@@ -2,7 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { connect } from "../../src/client/index.js";
 import { Replay } from "../../src/sim/replay.js";
+import { Increments } from "../client/increments.js";
 import { withCluster } from "./cluster.js";
 import { judge } from "./judge.js";
 import { Load } from "./load.js";
@@ -18,6 +20,8 @@ it("a recording of a node under load, while another one dies, replays without di
   await withCluster({ flags }, async (cluster) => {
     const load = new Load(cluster.members.map((member) => member.address));
     const recorded = cluster.member(RECORDED);
+    const sdk = connect(`127.0.0.1:${recorded.clientPort}`, { timeoutMs: 30_000 });
+    const increments = new Increments([sdk, sdk], "counted by the SDK");
     for (const _ of rounds(2)) {
       await sleep(700);
       const leader = await cluster.leader();
@@ -27,6 +31,9 @@ it("a recording of a node under load, while another one dies, replays without di
       victim.start();
       await cluster.ready();
     }
+    await increments.stop();
+    sdk.close();
+    expect(increments.surprises).toEqual([]);
     await judge(cluster, load);
     await recorded.stop();
     const report = new Replay(readFileSync(join(cluster.folder, "recording", "recording.grec"))).run();

@@ -4,6 +4,8 @@ import ts from "typescript";
 import { isPure, isTest, type Problem, ROOM_IMPORTS, roomOf, type SourceFile } from "./tree.js";
 
 const PACKAGE_NAME = "gamut";
+/** The one file of the client that may know Node.js; nor may the client need a package. */
+const CLIENT_TRANSPORT = "src/client/socket.ts";
 /** Without native parts, for they are published alone from the same source. */
 const PUREST_PACKAGE = "pure-rand/";
 
@@ -28,6 +30,10 @@ export function importProblems(file: SourceFile): Problem[] {
       report("absolute-import", `"${specifier}" is a path of one machine`);
     } else if (isPure(file.path) && !specifier.startsWith(PUREST_PACKAGE)) {
       report("package-import", `"${specifier}": a pure room imports only the subpaths of pure-rand`);
+    }
+    const isOutside = !specifier.startsWith(".") && roomOf(file.path) === "client" && !isTest(file.path);
+    if (isOutside && !(specifier === "node:net" && file.path === CLIENT_TRANSPORT)) {
+      report("client-import", `"${specifier}": the client runs anywhere; only ${CLIENT_TRANSPORT} imports node:net`);
     }
     if (isDynamic && isPure(file.path)) report("dynamic-import", "gives a promise: a turn is synchronous");
   }
@@ -73,5 +79,26 @@ function importsOf(file: SourceFile): Import[] {
     ts.forEachChild(node, visit);
   };
   visit(source);
+  return found;
+}
+
+const NODE_GLOBALS = new Set(
+  "Buffer process global require module __dirname __filename setImmediate clearImmediate".split(" "),
+);
+
+/** What a file uses that only Node.js has, in order; names of properties are not meant. */
+export function nodeGlobals(text: string): string[] {
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node) && NODE_GLOBALS.has(node.text)) {
+      const { parent } = node;
+      const isProperty =
+        (ts.isPropertyAccessExpression(parent) && parent.name === node) ||
+        (ts.isPropertyAssignment(parent) && parent.name === node);
+      if (!isProperty) found.push(node.text);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile("x.ts", text, ts.ScriptTarget.ES2022, true));
   return found;
 }

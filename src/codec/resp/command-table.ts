@@ -67,7 +67,7 @@ select       2 connection   loading,stale,fast                          0,0,0  1
 quit        -1 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0 1.0.0 Close the connection
 reset        1 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0 6.2.0 Put the connection back to its first state
 client      -2 connection   -                                           0,0,0  2.4.0  Name, list and tune connections
-gamut       -2 connection   loading,stale,fast                          0,0,0  7.0.15 Choose the level, carry the token, explain answers, manage keyspaces
+gamut       -2 connection   loading,stale,fast                          0,0,0  7.0.15 Choose the level, carry the token, explain answers, manage keyspaces, call as the SDK does
 multi        1 transactions noscript,loading,stale,fast,allow_busy      0,0,0  1.2.0  Begin a transaction
 exec         1 transactions noscript,loading,stale,skip_slowlog         0,0,0  1.2.0  Do the transaction, all or nothing
 discard      1 transactions noscript,loading,stale,fast,allow_busy      0,0,0  2.0.0  Give the transaction up

@@ -28,7 +28,7 @@ const SUBCOMMANDS: Readonly<Record<string, Readonly<Record<string, number>>>> = 
   memory: { HELP: 2, USAGE: -3 },
   object: { ENCODING: 3, FREQ: 3, HELP: 2, IDLETIME: 3, REFCOUNT: 3 },
   slowlog: { GET: -2, HELP: 2, LEN: 2, RESET: 2 },
-  gamut: { EXPLAIN: -2, HELP: 2, KEYSPACE: -3, LEVEL: -2, STATUS: 2, TOKEN: -2 },
+  gamut: { CALL: -3, EXPLAIN: -2, HELP: 2, KEYSPACE: -3, LEVEL: -2, STATUS: 2, TOKEN: -2 },
 };
 
 export function hasSubcommands(container: string): boolean {
@@ -47,7 +47,9 @@ export function knowsSubcommand(container: string, request: Arguments, index: nu
 /** The error line for a subcommand that there is not, or not with so many arguments; "" if all is well. */
 export function subcommandError(container: string, request: Arguments): string {
   if (request.count < 2) return "";
-  for (const [name, arity] of Object.entries(SUBCOMMANDS[container])) {
+  const subcommands = SUBCOMMANDS[container];
+  for (const name in subcommands) {
+    const arity = subcommands[name];
     if (!request.is(1, name)) continue;
     const fits = arity >= 0 ? request.count === arity : request.count >= -arity;
     return fits ? "" : wrongArity(`${container}|${name.toLowerCase()}`);

@@ -47,6 +47,8 @@ export class CommandGenerator {
   }
 
   next(): Command {
+    if (this.random.chance(0.03)) return this.random.chance(0.8) ? this.range() : new Command(Op.time);
+    if (this.random.chance(0.06)) return this.transaction();
     return this.random.chance(0.08) ? this.atomic() : this.simple();
   }
 
@@ -68,7 +70,7 @@ export class CommandGenerator {
     if (draw < 57) return this.single();
     if (draw < 67) return this.many();
     if (draw < 72) return this.setMany();
-    if (draw < 77) return this.range();
+    if (draw < 77) return this.part();
     if (draw < 82) return this.incrementDecimal();
     if (draw < 88) return this.counter();
     if (draw < 94) return this.move();
@@ -117,7 +119,7 @@ export class CommandGenerator {
     return this.maybeVersion(command);
   }
 
-  private range(): Command {
+  private part(): Command {
     if (this.random.chance(0.5)) {
       const command = new Command(Op.getRange, this.key());
       command.offset = this.random.below(14) - 7;
@@ -191,11 +193,44 @@ export class CommandGenerator {
     return command;
   }
 
+  private range(): Command {
+    const command = new Command(Op.range, this.random.chance(0.5) ? "" : this.key());
+    command.limit = 1 + this.random.below(20);
+    if (this.random.chance(0.5)) command.value = latin1Encode(this.key());
+    return command;
+  }
+
   private atomic(): Command {
     const command = new Command(Op.atomic);
     command.keys = this.random.chance(0.5) ? this.keys() : [];
     command.versions = command.keys.map(() => this.random.pick(this.versions));
     command.children = Array.from({ length: this.random.below(5) }, () => this.simple());
+    return command;
+  }
+
+  private transaction(): Command {
+    const command = new Command(Op.transaction);
+    command.keys = this.random.chance(0.3) ? this.keys() : [];
+    command.versions = command.keys.map(() => this.random.pick(this.versions));
+    command.children = Array.from({ length: this.random.below(5) }, () => this.plainWrite());
+    return command;
+  }
+
+  /** Unconditional, and no set that has expired already: what it leaves could not be foreseen. */
+  private plainWrite(): Command {
+    const draw = this.random.below(3);
+    if (draw === 0) {
+      const command = new Command(Op.delete);
+      command.keys = this.keys();
+      return command;
+    }
+    const command = new Command(draw === 1 ? Op.set : Op.increment, this.key());
+    if (draw === 1) command.value = this.value();
+    else command.integer = this.random.pick(DELTAS);
+    if (draw === 1 && this.random.chance(0.3)) {
+      command.flags = CommandFlag.deadlineRelative;
+      command.deadlineMs = 1 + this.random.below(100);
+    }
     return command;
   }
 

@@ -126,8 +126,12 @@ export class Twin {
         return { kind: "list", items: keys.map((key) => this.head(this.live(key))) };
       case Op.count:
         return this.number(this.entries.size);
+      case Op.time:
+        return this.number(this.timeMs);
       case Op.scan:
         return this.scan(command);
+      case Op.range:
+        return this.range(command);
       case Op.set:
         return this.set(command, entry);
       case Op.delete:
@@ -142,7 +146,7 @@ export class Twin {
       case Op.countDown:
         return this.modify(command, entry);
       case Op.getRange:
-        return this.range(command, entry);
+        return this.part(command, entry);
       case Op.rename:
       case Op.copy:
         return this.move(command, entry);
@@ -158,6 +162,8 @@ export class Twin {
         return { kind: "ok" };
       case Op.atomic:
         return this.atomic(command, keys);
+      case Op.transaction:
+        return this.transaction(command, keys);
       default:
         throw new Error(`the twin does not know op ${command.op}`);
     }
@@ -169,6 +175,20 @@ export class Twin {
     // Generated patterns are a prefix and a star.
     const listed = keys.slice(0, command.limit).filter((key) => pattern === "" || key.startsWith(pattern.slice(0, -1)));
     const out: PlainResult = { kind: "list", items: listed.map((key) => this.head(this.live(key), key)) };
+    if (keys.length > command.limit) out.key = keys[command.limit];
+    return out;
+  }
+
+  private range(command: Command): PlainResult {
+    const end = latin1Decode(command.value);
+    const inside = (key: string) => key >= command.key && (end === "" || key < end) && this.live(key) !== undefined;
+    const keys = [...this.entries.keys()].filter(inside).sort();
+    // Generated values are far too small for the limit of bytes.
+    const listed = keys.slice(0, command.limit);
+    const out: PlainResult = {
+      kind: "list",
+      items: listed.map((key) => (key === "" ? this.show(this.live(key)) : { ...this.show(this.live(key)), key })),
+    };
     if (keys.length > command.limit) out.key = keys[command.limit];
     return out;
   }
@@ -211,7 +231,7 @@ export class Twin {
     return { kind: "ok", version: this.revision };
   }
 
-  private range({ offset, limit }: Command, entry: Entry | undefined): PlainResult {
+  private part({ offset, limit }: Command, entry: Entry | undefined): PlainResult {
     if (!entry) return this.show(entry);
     const bytes = [...entry.value];
     const at = (place: number): number => Math.max(0, place < 0 ? place + bytes.length : place);
@@ -288,6 +308,26 @@ export class Twin {
     const out: PlainResult = { kind: "list", items };
     if (this.revision > before) out.version = this.revision;
     return out;
+  }
+
+  /** Done, and taken back whole if a child has failed. */
+  private transaction(command: Command, keys: string[]): PlainResult {
+    const before = { entries: new Map(this.entries), revision: this.revision };
+    const result = this.atomic(command, keys);
+    const failed = result.items?.find((item) => item.error !== undefined);
+    if (failed !== undefined) {
+      this.entries = before.entries;
+      this.revision = before.revision;
+      return { kind: "error", error: failed.error };
+    }
+    if (this.revision === before.revision) return result;
+    const one = before.revision + 1;
+    for (const [key, entry] of this.entries) {
+      if (entry.version > before.revision) this.entries.set(key, { ...entry, version: one });
+    }
+    for (const item of result.items ?? []) if (item.version !== undefined) item.version = one;
+    this.revision = one;
+    return { ...result, version: one };
   }
 }
 

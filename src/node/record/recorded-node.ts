@@ -35,6 +35,7 @@ export type NodeFacade = Pick<
 export class RecordedNode implements NodeFacade {
   private sessions = 0;
   private requests = 0;
+  private readonly turnListeners: (() => void)[] = [];
   readonly numbers = new Map<Request, number>();
   private readonly scratch = new ByteWriter(256);
 
@@ -95,9 +96,12 @@ export class RecordedNode implements NodeFacade {
   }
 
   afterTurn(listener: () => void): void {
+    this.turnListeners.push(listener);
+    if (this.turnListeners.length > 1) return;
+    // However many there are, they run as one: what they ask of the node comes in one stretch of the recording.
     this.node.afterTurn(() => {
       this.recorder.event(EventKind.listeners);
-      listener();
+      for (const each of this.turnListeners) each();
       this.recorder.event(EventKind.listenersEnd);
     });
   }
@@ -148,6 +152,7 @@ class RecordedSession implements Session {
   keyspace: string;
   level: Level | null = null;
   explains = false;
+  timeoutMs = 0;
 
   constructor(
     private readonly number: number,
@@ -169,6 +174,7 @@ class RecordedSession implements Session {
     writer.latin1(this.keyspace);
     writer.u8(this.level ?? 0);
     writer.u8(this.explains ? 1 : 0);
+    writer.u32(this.timeoutMs);
     writer.u8(id === null ? 0 : 1);
     if (id !== null) {
       writer.latin1(id.client);
@@ -183,6 +189,7 @@ class RecordedSession implements Session {
     this.session.keyspace = this.keyspace;
     this.session.level = this.level;
     this.session.explains = this.explains;
+    this.session.timeoutMs = this.timeoutMs;
     const request = this.session.submitWithId(command, id, new RecordedSink(number, sink, owner), tag);
     owner.numbers.set(request, number);
     return request;
@@ -194,6 +201,10 @@ class RecordedSession implements Session {
     this.owner.numbers.delete(request);
     this.owner.recorder.event(EventKind.cancel).u53(number);
     this.session.cancel(request);
+  }
+
+  leader(request: Request): NodeId {
+    return this.session.leader(request);
   }
 
   token(): Uint8Array {

@@ -305,6 +305,21 @@ describe("a session that is gone", () => {
     expect([bench.queue.size, bench.queue.byteLength]).toEqual([0, 0]);
   });
 
+  test("with a retry behind later sequences: all are sent again, and the retry fills the gap", () => {
+    bench.add("second", 2);
+    bench.send();
+    bench.add("first", 1);
+    bench.add("second again", 2);
+    bench.send();
+    bench.queue.refused(CLIENT, 1);
+    expect(bench.answers).toEqual([]);
+    const [, first, second] = bench.send();
+    bench.apply(first);
+    bench.apply(second);
+    expect(bench.answers).toEqual(["first 1 at 1", "second 2 at 2", "second again 2 at 2"]);
+    expect([bench.queue.size, bench.queue.byteLength]).toEqual([0, 0]);
+  });
+
   test("is not what a late refusal tells", () => {
     bench.add("a");
     const [first] = bench.send();
@@ -332,6 +347,21 @@ test("a snapshot takes the state's place: what it holds was applied, with result
   expect(describeSections(bench.send())).toEqual(["session 1 2+1"]);
   bench.apply(sections[2]);
   expect(bench.answers.at(-1)).toBe("b 3 at 1");
+  expect([bench.queue.size, bench.queue.byteLength]).toEqual([0, 0]);
+});
+
+test("a snapshot answers a retry, too, that stands behind later sequences", () => {
+  bench.add("first", 1);
+  bench.add("second", 2);
+  const [first, second] = bench.send();
+  bench.add("first again", 1);
+  bench.send();
+  const other = new Bench();
+  other.apply(first);
+  bench.store = other.store;
+  bench.queue.stateReplaced(other.store, 9);
+  expect(bench.answers).toEqual(["first 1 at 9", "first again 1 at 9"]);
+  bench.apply(second);
   expect([bench.queue.size, bench.queue.byteLength]).toEqual([0, 0]);
 });
 

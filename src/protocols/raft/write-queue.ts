@@ -213,7 +213,8 @@ export class WriteQueue {
     const list = this.pending.get(client);
     // Sequences that are applied here are in every later leader's log: who expects one of them said so long ago.
     if (list === undefined || expected <= this.replica.store.lastSequence(client)) return;
-    if (list[0].firstSequence > expected) {
+    // Not only the first: a client's retry stands behind sequences that come after it.
+    if (list.every((section) => section.firstSequence > expected)) {
       if (client === this.client) this.startNewSession();
       else this.failAll(client, expected > 1 ? "unknown" : "session_expired");
       return;
@@ -245,8 +246,11 @@ export class WriteQueue {
     for (const client of [...this.pending.keys()]) {
       const list = this.pending.get(client)!;
       const last = store.lastSequence(client);
-      while (list.length > 0 && list[0].firstSequence <= last) this.answerFromTable(list.shift()!, store, position);
-      if (list.length === 0) this.pending.delete(client);
+      // Not only those in front: a client's retry stands behind sequences that come after it.
+      const left = list.filter((section) => section.firstSequence > last);
+      for (const section of list) if (section.firstSequence <= last) this.answerFromTable(section, store, position);
+      if (left.length === 0) this.pending.delete(client);
+      else this.pending.set(client, left);
     }
     this.unsent = this.unsent.filter((section) => this.pending.get(section.client)?.includes(section) === true);
   }

@@ -6,7 +6,7 @@ import { KvError } from "../../kv/errors.js";
 import { LEVEL_NAMES, Level } from "../../kv/level.js";
 import { Meta } from "../../kv/meta.js";
 import type { Receipt } from "../../kv/receipt.js";
-import { type ReplySink, Request } from "../../kv/request.js";
+import { type ReplySink, Request, type RequestId } from "../../kv/request.js";
 import { errorResult, integerResult, type Result } from "../../kv/result.js";
 import { type ApplyObserver, Store } from "../../kv/store.js";
 
@@ -262,13 +262,19 @@ class MemorySession implements Session {
   keyspace = "default";
   level: Level | null = null;
   explains = false;
+  timeoutMs = 0;
   private floor: Uint8Array = new Uint8Array([1, 2, 250]);
 
   constructor(private readonly backend: MemoryBackend) {}
 
   submit(command: Command, sink: ReplySink, tag: number): Request {
+    return this.submitWithId(command, null, sink, tag);
+  }
+
+  submitWithId(command: Command, id: RequestId | null, sink: ReplySink, tag: number): Request {
     const request = new Request(command, this.level ?? Level.linearizable, sink);
     request.tag = tag;
+    request.id = id;
     this.backend.enqueue(request, this.keyspace, this.explains);
     return request;
   }
@@ -276,6 +282,10 @@ class MemorySession implements Session {
   cancel(request: Request): void {
     request.cancelled = true;
     this.backend.cancelled.push(request);
+  }
+
+  leader(): number {
+    return this.backend.leader;
   }
 
   token(): Uint8Array {

@@ -1,0 +1,189 @@
+import { type Address, splitAddress } from "../codec/address.js";
+import { Command, deleteCommand, getCommand, Op } from "../kv/command.js";
+import { type Result, ResultKind } from "../kv/result.js";
+import { Atomic } from "./atomic.js";
+import type { RawOutcome } from "./call.js";
+import { Client } from "./client.js";
+import { buildSet, buildSum, decodeValue } from "./commands.js";
+import { type Key, keyString, type Selector } from "./key.js";
+import { List, type ListOptions } from "./list.js";
+import { type CallOptions, type ConnectOptions, type LevelName, settingsFrom } from "./options.js";
+import { callError, type Failure, failed, GamutError, type Outcome, type Unknown } from "./outcome.js";
+import { Session, sessionFrom } from "./session.js";
+import { bytes, type ValueCodec } from "./values.js";
+import { toVersionstamp } from "./versionstamp.js";
+
+/** A record, or (value and versionstamp null) its absence. */
+export interface Entry<V, K extends Key = Key> {
+  readonly key: K;
+  readonly value: V | null;
+  /** Of its last write; order of texts is order of versions. */
+  readonly versionstamp: string | null;
+}
+
+export interface SetOptions extends CallOptions {
+  /** The record expires so many ms after the write has taken effect. */
+  readonly expireIn?: number;
+}
+
+/** What a handle goes by, and hands on to those made from it. */
+export interface HandleState<V> {
+  readonly client: Client;
+  readonly keyspace: string;
+  readonly session: Session;
+  readonly values: ValueCodec<V>;
+  readonly level: LevelName | undefined;
+}
+
+/**
+ * The client of a cluster: a handle on one keyspace, in one session. Calls that were answered are seen by those that
+ * begin after; calls under way together may take effect in any order. Handles are cheap; all that come from one `connect`
+ * share its connections.
+ */
+export class Gamut<V = Uint8Array> {
+  constructor(private readonly state: HandleState<V>) {}
+
+  /** The same session on another keyspace. */
+  keyspace(name: string): Gamut<V> {
+    return new Gamut({ ...this.state, keyspace: name });
+  }
+
+  /** The same session at another level, where a call names none. */
+  at(level: LevelName): Gamut<V> {
+    return new Gamut({ ...this.state, level });
+  }
+
+  /** A session of its own, which has seen nothing yet. */
+  session(): Gamut<V> {
+    return new Gamut({ ...this.state, session: new Session() });
+  }
+
+  /** A session that sees at least what the token's has seen. @throws GamutError bad_token */
+  withToken(token: string): Gamut<V> {
+    return new Gamut({ ...this.state, session: sessionFrom(token) });
+  }
+
+  /** What this session has seen, for {@link withToken} on any client of the cluster; "" for nothing. */
+  token(): string {
+    return this.state.session.token();
+  }
+
+  async get<K extends Key>(key: K, options: CallOptions = {}): Promise<Outcome<Entry<V, K>>> {
+    const raw = await this.call(() => getCommand(keyString(key)), options);
+    return this.shown(raw, (result) => this.entry(key, result));
+  }
+
+  /** All of one moment; at most 1,024. */
+  async getMany<K extends Key>(
+    keys: readonly K[],
+    options: CallOptions = {},
+  ): Promise<Outcome<{ readonly entries: Entry<V, K>[] }>> {
+    const raw = await this.call(() => {
+      const command = new Command(Op.getMany);
+      command.keys = keys.map(keyString);
+      return command;
+    }, options);
+    return this.shown(raw, (result) => ({ entries: result.items!.map((item, i) => this.entry(keys[i], item)) }));
+  }
+
+  async set(key: Key, value: V, options: SetOptions = {}): Promise<Outcome<{ readonly versionstamp: string }>> {
+    const raw = await this.call(() => buildSet(key, value, options.expireIn, this.state.values), options);
+    return this.shown(raw, (result) => ({ versionstamp: toVersionstamp(result.version) }));
+  }
+
+  /** `existed`: whether there was such a record. */
+  async delete(key: Key, options: CallOptions = {}): Promise<Outcome<{ readonly existed: boolean }>> {
+    const raw = await this.call(() => deleteCommand([keyString(key)]), options);
+    return this.shown(raw, (result) => ({ existed: result.integer > 0n }));
+  }
+
+  /**
+   * Adds to the decimal integer (64 bits, signed) that the record's value spells; an absent one counts as 0. Done once,
+   * however often it had to be sent.
+   */
+  async sum(
+    key: Key,
+    delta: bigint | number,
+    options: CallOptions = {},
+  ): Promise<Outcome<{ readonly value: bigint; readonly versionstamp: string }>> {
+    const raw = await this.call(() => buildSum(key, delta), options);
+    return this.shown(raw, (result) => ({ value: result.integer, versionstamp: toVersionstamp(result.version) }));
+  }
+
+  /** The records of a range, in order of their keys' bytes, page by page; each page is of one moment. */
+  list<K extends Key>(selector: Selector<K>, options: ListOptions = {}): List<V, K> {
+    return new List(selector, options, this.state.values, (command) => this.call(() => command, options));
+  }
+
+  /** Operations that are done together or not at all. */
+  atomic(): Atomic<V> {
+    return new Atomic(this.state.values, (build, options) => this.call(build, options));
+  }
+
+  /** Ends the connections of all handles that come from the same `connect`. Calls under way are given up. */
+  close(): void {
+    this.state.client.close();
+  }
+
+  private async call(build: () => Command, options: CallOptions): Promise<RawOutcome> {
+    const { client, keyspace, session, level } = this.state;
+    let command: Command;
+    try {
+      command = build();
+    } catch (error) {
+      return refusal(error);
+    }
+    return client.call(command, keyspace, session, level === undefined ? options : { level, ...options });
+  }
+
+  private shown<T extends object>(raw: RawOutcome, show: (result: Result) => T): Outcome<T> {
+    if (raw.kind !== "ok") return raw;
+    try {
+      const { kind, result, receipt } = raw;
+      const answer = show(result);
+      return receipt === undefined ? { kind, ...answer } : { kind, receipt, ...answer };
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  private entry<K extends Key>(key: K, result: Result): Entry<V, K> {
+    if (result.kind === ResultKind.absent) return { key, value: null, versionstamp: null };
+    return { key, value: decodeValue(this.state.values, result.value), versionstamp: toVersionstamp(result.version) };
+  }
+}
+
+/** What keys, options and value codecs throw: the caller's mistake, and nothing was done. */
+function refusal(error: unknown): Failure | Unknown {
+  return failed(
+    error instanceof GamutError ? error : callError("bad_request", String((error as Error)?.message ?? error)),
+  );
+}
+
+/**
+ * A client of the cluster that the nodes at these addresses (`host:port`) belong to. One is enough as long as it is up;
+ * the others are found through it. Connections are made when they are needed, and anew when they break.
+ * @throws GamutError bad_request for an address or an option that cannot be
+ */
+export function connect<V = Uint8Array>(
+  addresses: string | readonly string[],
+  options: ConnectOptions<V> = {},
+): Gamut<V> {
+  const client = new Client(
+    parseAddresses(typeof addresses === "string" ? [addresses] : addresses),
+    settingsFrom(options),
+  );
+  const { keyspace = "default", level, values = bytes as unknown as ValueCodec<V> } = options;
+  return new Gamut({ client, keyspace, level, values, session: new Session() });
+}
+
+function parseAddresses(texts: readonly string[]): Address[] {
+  if (texts.length === 0) throw new GamutError(callError("bad_request", "connect needs the address of a node"));
+  return texts.map((text) => {
+    const address = splitAddress(text);
+    if (address === null) {
+      throw new GamutError(callError("bad_request", `"${text}" is no address: it must be host:port or [v6]:port`));
+    }
+    return address;
+  });
+}

@@ -1,0 +1,10 @@
+/** The TypeScript SDK: `import { connect } from "gamut/client"`. See docs/client.md. */
+
+export type { KeyPart, KeyTuple } from "../codec/key-tuple.js";
+export type { Atomic, Check } from "./atomic.js";
+export { connect, type Entry, type Gamut, type SetOptions } from "./gamut.js";
+export type { Key, ListedKey, Selector } from "./key.js";
+export type { List, ListEntry, ListOptions } from "./list.js";
+export type { CallOptions, ConnectOptions, LevelName } from "./options.js";
+export { type Answered, type Failure, GamutError, type Outcome, ok, type Receipt, type Unknown } from "./outcome.js";
+export { bytes, json, text, type ValueCodec } from "./values.js";
