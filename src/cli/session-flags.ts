@@ -1,12 +1,12 @@
 /** What every command that asks a cluster has in common: its flags, the connection, and what an error comes to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "../kv/duration.js";
 import { KvError } from "../kv/errors.js";
 import { GRANTS } from "../kv/grants.js";
 import { LEVEL_NAMES } from "../kv/level.js";
 import { tokenFromText } from "../kv/token.js";
 import { type Address, defaultAddresses, showAddress, splitAddress } from "./address.js";
 import { Client, NoAnswer } from "./client.js";
-import { parseDuration } from "./duration.js";
 import { CliError, Exit, exitCodesHelp } from "./exit.js";
 import { writeLine } from "./output.js";
 import { ReplyError, textOf } from "./reply-reader.js";

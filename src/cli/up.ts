@@ -171,6 +171,7 @@ class Cluster {
     console.log(table.toString());
     console.log(`redis    redis-cli -h ${host} -p ${clientPort} SET greeting hello`);
     console.log(`memcache printf 'get greeting\\r\\nquit\\r\\n' | nc ${host} ${clientPort}`);
+    console.log(`http     curl http://${host}:${clientPort}/v1/keyspaces/default/keys/greeting`);
     console.log(`gamut    ${ownName()} get greeting --address ${host}:${clientPort}`);
     const left = this.options.memory ? "nothing stays" : `the data stay in ${shownFolder(this.folder)}`;
     console.log(`any node takes any request. Ctrl-C stops; ${left}`);

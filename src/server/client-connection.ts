@@ -42,6 +42,8 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   private ending = false;
   private finished = false;
   private closed = false;
+  /** Monotonic ms: what is taken now was taken then. */
+  private takingMs = 0;
   /** When the beginning of the unfinished request came; 0: there is none. */
   private partialSinceMs = 0;
   /** Size of recent replies, the larger ones counting most: what one more request may cost. High until some are known. */
@@ -98,7 +100,6 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   /** Does what can be done now: takes requests, writes replies, ends. */
   private advance(): void {
     if (this.closed) return;
-    this.service.timePassed();
     do {
       this.take();
       this.output.flush();
@@ -118,6 +119,7 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   // Requests.
 
   private take(): void {
+    if (this.mayTake()) this.takingMs = performance.now();
     while (this.mayTake()) {
       if (!this.held) {
         const parsed = this.parser.next();
@@ -164,7 +166,9 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
 
   /** The place of the request at hand among the replies. */
   protected pushSlot(): Slot {
-    return this.pipeline.push();
+    const slot = this.pipeline.push();
+    slot.takenMs = this.takingMs;
+    return slot;
   }
 
   protected submitFor(slot: Slot, command: Command, id: RequestId | null = null): void {
@@ -183,11 +187,12 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
 
   reply(request: Request, result: Result): void {
     if (this.closed) return;
-    if (!this.announced) this.service.timePassed();
     const slot = this.pipeline.at(request.tag);
     slot.waiting = false;
     slot.request = request;
     slot.result = result;
+    const { service } = this;
+    service.stats.requests.answered(service.wire, request.command.op, result, service.turnMs() - slot.takenMs);
     if (request.tag === this.pipeline.head) this.renderReady();
     this.announce();
   }
@@ -304,7 +309,7 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   sweep(nowMs: number): void {
     if (this.closed) return;
     const { requestMsMax, stalledMsMax } = this.service.limits;
-    if (this.output.stalledMs(nowMs) > stalledMsMax) this.socket.destroy();
+    if (this.output.reader.stalledMs(nowMs) > stalledMsMax) this.socket.destroy();
     else if (!this.ending && this.partialSinceMs !== 0 && nowMs - this.partialSinceMs >= requestMsMax) {
       this.fail(this.lateRequest(requestMsMax));
       this.advance();

@@ -5,6 +5,7 @@ import type { ClientConnection } from "./client-connection.js";
 import type { ServerLimits } from "./limits.js";
 import { WriterPool } from "./output.js";
 import type { PendingReply } from "./pipeline.js";
+import type { Wire } from "./sniff.js";
 import type { ServerStats } from "./stats.js";
 
 /** What the node says about itself beyond the backend's status. */
@@ -20,12 +21,13 @@ export abstract class ClientService<
   Writer extends ReplyBuffer,
   Connection extends ClientConnection<Writer, PendingReply>,
 > {
+  abstract readonly wire: Wire;
   readonly connections = new Map<number, Connection>();
   readonly startedMs = Date.now();
   readonly writers: WriterPool<Writer>;
   private nextId = 1;
-  /** Monotonic ms, read once a turn; 0: not yet. */
-  private turnMs = 0;
+  /** 0: not read yet. */
+  private turnAtMs = 0;
   private answered: ClientConnection<Writer, PendingReply>[] = [];
   private answeredBefore: ClientConnection<Writer, PendingReply>[] = [];
 
@@ -40,15 +42,10 @@ export abstract class ClientService<
     backend.afterTurn(() => this.turnEnded());
   }
 
-  /** Monotonic ms of this turn. */
-  nowMs(): number {
-    if (this.turnMs === 0) this.turnMs = performance.now();
-    return this.turnMs;
-  }
-
-  /** Something has come from the world: time has passed. */
-  timePassed(): void {
-    this.turnMs = 0;
+  /** Monotonic ms, read once a turn: what a turn answers was answered at one time. */
+  turnMs(): number {
+    if (this.turnAtMs === 0) this.turnAtMs = performance.now();
+    return this.turnAtMs;
   }
 
   protected abstract connect(id: number, socket: Socket): Connection;
@@ -72,10 +69,10 @@ export abstract class ClientService<
   }
 
   private turnEnded(): void {
+    this.turnAtMs = 0;
     const answered = this.answered;
     this.answered = this.answeredBefore;
     for (let i = 0; i < answered.length; i += 1) answered[i].turnEnded();
-    this.timePassed();
     answered.length = 0;
     this.answeredBefore = answered;
   }

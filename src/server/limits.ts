@@ -30,6 +30,14 @@ export interface ServerLimits {
   readonly slowCommandsMax: number;
   /** Seconds with slow commands that are remembered. */
   readonly latencySamplesMax: number;
+  /** Of one HTTP request: request line and header fields. */
+  readonly httpHeaderBytesMax: number;
+  /** Of a JSON body. A value as a body may have as many bytes as a value may. */
+  readonly httpBodyBytesMax: number;
+  /** An HTTP connection without a request. */
+  readonly httpIdleMsMax: number;
+  /** Requests of one HTTP connection that wait for the one before. */
+  readonly pipelinedMax: number;
 }
 
 export const SERVER_LIMITS: ServerLimits = {
@@ -50,4 +58,8 @@ export const SERVER_LIMITS: ServerLimits = {
   slowCommandMs: 100,
   slowCommandsMax: 128,
   latencySamplesMax: 160,
+  httpHeaderBytesMax: 16_384,
+  httpBodyBytesMax: 4 * 1_048_576,
+  httpIdleMsMax: 75_000,
+  pipelinedMax: 64,
 };

@@ -1,11 +1,14 @@
 /** The one client port of a node: finds out which wire a connection speaks, and hands it over. */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { allocate, EMPTY_BYTES } from "../core/bytes.js";
+import { allocate, EMPTY_BYTES, latin1Decode } from "../core/bytes.js";
 import type { Backend } from "../kv/backend.js";
 import type { NodeFacts } from "./client-service.js";
+import { lastWords, Problem } from "./http-problem.js";
+import { HttpService } from "./http-service.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
 import { MemcachedService } from "./memcached-service.js";
+import { Metrics } from "./metrics.js";
 import { RespService } from "./resp-service.js";
 import { sniffWire, Wire } from "./sniff.js";
 import { ServerStats } from "./stats.js";
@@ -33,9 +36,6 @@ interface Newcomer {
 
 /** What those hear whose wire this node does not speak. */
 const FAREWELLS: Readonly<Partial<Record<Wire, string>>> = {
-  [Wire.http]:
-    "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 26\r\nConnection: close\r\n\r\n" +
-    "This port speaks RESP now\n",
   // A fatal alert: handshake_failure (RFC 8446, 6.2).
   [Wire.tls]: "\x15\x03\x01\x00\x02\x02\x28",
 };
@@ -49,6 +49,7 @@ export class ClientListener {
   private sweeper: NodeJS.Timeout | null = null;
   private resp: RespService | null = null;
   private memcached: MemcachedService | null = null;
+  private http: HttpService | null = null;
 
   private constructor(options: ListenerOptions) {
     this.limits = { ...SERVER_LIMITS, ...options.limits };
@@ -61,15 +62,30 @@ export class ClientListener {
   /** Rejects if the port cannot be had. */
   static async listen(options: ListenerOptions): Promise<ClientListener> {
     const listener = new ClientListener(options);
+    const { host, backend, durability = "disk" } = options;
+    // Before the first connection can come.
+    listener.http = await HttpService.create(backend, listener.limits, listener.stats, listener.metrics(backend));
     listener.server.listen(options.port, options.host);
     await once(listener.server, "listening");
-    const { host, backend, durability = "disk" } = options;
     const facts = { durability, host, port: listener.port };
     listener.resp = new RespService(backend, listener.limits, facts, listener.stats);
     listener.memcached = new MemcachedService(backend, listener.limits, facts, listener.stats);
     listener.sweeper = setInterval(() => listener.sweep(), SWEEP_MS);
     listener.sweeper.unref();
     return listener;
+  }
+
+  private metrics(backend: Backend): Metrics {
+    return new Metrics({
+      stats: this.stats,
+      status: () => backend.status(),
+      connections: () => ({
+        undecided: this.newcomers.size,
+        resp: this.resp?.connections.size ?? 0,
+        memcached: this.memcached?.connections.size ?? 0,
+        http: this.http?.connectionCount ?? 0,
+      }),
+    });
   }
 
   get port(): number {
@@ -88,6 +104,7 @@ export class ClientListener {
     for (const { socket } of this.newcomers) socket.destroy();
     this.resp?.drain();
     this.memcached?.drain();
+    this.http?.drain();
     const cut = setTimeout(() => {
       for (const socket of this.sockets) socket.destroy();
     }, CLOSE_MS);
@@ -95,6 +112,7 @@ export class ClientListener {
     // The server may be done before its sockets have told their sessions.
     await Promise.all([...this.sockets].map((socket) => once(socket, "close")));
     clearTimeout(cut);
+    this.http?.close();
   }
 
   private accept(socket: Socket): void {
@@ -140,13 +158,14 @@ export class ClientListener {
     const wire = sniffWire(newcomer.received, newcomer.received.length);
     if (wire !== Wire.undecided || newcomer.received.length <= this.limits.firstLineBytesMax) return wire;
     this.newcomers.delete(newcomer);
-    dismiss(newcomer.socket, `ERROR the first line is longer than ${this.limits.firstLineBytesMax} bytes\r\n`);
+    dismiss(newcomer.socket, tooLongLine(newcomer.received, this.limits.firstLineBytesMax));
     return Wire.undecided;
   }
 
   private handOver(newcomer: Newcomer, wire: Wire): void {
     if (wire === Wire.resp) this.resp?.open(newcomer.socket, newcomer.received);
     else if (wire === Wire.memcached) this.memcached?.open(newcomer.socket, newcomer.received);
+    else if (wire === Wire.http) this.http?.open(newcomer.socket, newcomer.received);
     else dismiss(newcomer.socket, FAREWELLS[wire] ?? "");
   }
 
@@ -160,7 +179,16 @@ export class ClientListener {
     this.stats.sample(nowMs);
     this.resp?.sweep(nowMs);
     this.memcached?.sweep(nowMs);
+    this.http?.sweep(nowMs);
   }
+}
+
+/** In the words of the wire that it looks like. */
+function tooLongLine(received: Uint8Array, bytesMax: number): string {
+  if (!/^[A-Z]+ \//.test(latin1Decode(received.subarray(0, 16)))) {
+    return `ERROR the first line is longer than ${bytesMax} bytes\r\n`;
+  }
+  return lastWords(new Problem("uri_too_long", `a request line may have ${bytesMax} bytes`));
 }
 
 /** A last line, and the end. What still comes is not looked at. */

@@ -4,10 +4,12 @@ import type { Backend } from "../kv/backend.js";
 import { ClientService, type NodeFacts } from "./client-service.js";
 import type { ServerLimits } from "./limits.js";
 import { MemcachedConnection } from "./memcached-connection.js";
+import { Wire } from "./sniff.js";
 import type { ServerStats } from "./stats.js";
 
 /** What the memcached connections of a node share. */
 export class MemcachedService extends ClientService<MemcachedWriter, MemcachedConnection> {
+  readonly wire = Wire.memcached;
   readonly counts = new MemcachedCounts();
 
   constructor(backend: Backend, limits: ServerLimits, facts: NodeFacts, stats: ServerStats) {

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { ReplyBuffer } from "../codec/reply-buffer.js";
+import { StalledReader } from "./stalled-reader.js";
 import type { ServerStats } from "./stats.js";
 
 const WRITERS_KEPT = 64;
@@ -25,15 +26,15 @@ export class WriterPool<Writer extends ReplyBuffer> {
 /** The replies of one connection on their way out: what a turn has collected leaves with one write. */
 export class Output<Writer extends ReplyBuffer> {
   private writer: Writer | null = null;
-  /** Bytes that the kernel had taken at the last look, and since when there were no more. */
-  private takenBytes = 0;
-  private stalledSinceMs = 0;
+  readonly reader: StalledReader;
 
   constructor(
     private readonly socket: Socket,
     private readonly writers: WriterPool<Writer>,
     private readonly stats: ServerStats,
-  ) {}
+  ) {
+    this.reader = new StalledReader(socket);
+  }
 
   /** Collected, or given to the socket but not yet taken by the kernel. */
   get bytes(): number {
@@ -73,14 +74,5 @@ export class Output<Writer extends ReplyBuffer> {
   drop(): void {
     if (this.writer !== null) this.writers.give(this.writer);
     this.writer = null;
-  }
-
-  /** For how long the reader has taken nothing although there is something to take. */
-  stalledMs(nowMs: number): number {
-    const waiting = this.socket.writableLength;
-    const taken = this.socket.bytesWritten - waiting;
-    if (waiting === 0 || taken !== this.takenBytes) this.stalledSinceMs = nowMs;
-    this.takenBytes = taken;
-    return nowMs - this.stalledSinceMs;
   }
 }

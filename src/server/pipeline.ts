@@ -7,6 +7,8 @@ export class PendingReply {
   waiting = false;
   request: Request | null = null;
   result: Result | null = null;
+  /** Monotonic ms at which its request was taken. */
+  takenMs = 0;
   /** The client does not want to hear the reply. */
   muted = false;
   /** Of a call, which stands by itself; null: the connection's. */

@@ -163,7 +163,6 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
   protected override pushSlot(): RespReply {
     const slot = super.pushSlot();
     slot.spec = this.currentSpec;
-    slot.takenMs = this.service.nowMs();
     slot.muted = this.replyMode.muted;
     return slot;
   }

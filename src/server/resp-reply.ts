@@ -9,8 +9,6 @@ export type Completion = (connection: RespConnection, slot: RespReply, writer: R
 /** `bytes`, else `completion`, else `spec` tells how to write it. */
 export class RespReply extends PendingReply {
   spec: CommandSpec | null = null;
-  /** Monotonic ms at which its request was taken. */
-  takenMs = 0;
   completion: Completion | null = null;
   transaction: Transaction | null = null;
 

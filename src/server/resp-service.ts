@@ -7,6 +7,7 @@ import { CommandTimes } from "./command-times.js";
 import type { ServerLimits } from "./limits.js";
 import { RespConnection } from "./resp-connection.js";
 import { ScanCursors } from "./scan-cursors.js";
+import { Wire } from "./sniff.js";
 import type { ServerStats } from "./stats.js";
 
 const CURSOR_BELOW = 2 ** 48 - 1;
@@ -15,6 +16,7 @@ const PLACES_MAX = 1024;
 
 /** What the RESP connections of a node share. */
 export class RespService extends ClientService<RespWriter, RespConnection> {
+  readonly wire = Wire.resp;
   readonly cursors: ScanCursors;
   readonly times: CommandTimes;
   /** Keyspace → where RANDOMKEY goes on. */

@@ -22,7 +22,7 @@ const EVENT = "command";
 export function noteTime(connection: RespConnection, { spec, request, takenMs }: RespReply): void {
   if (spec === null || request === null) return;
   const { service } = connection;
-  const tookMs = service.nowMs() - takenMs;
+  const tookMs = service.turnMs() - takenMs;
   service.times.note(spec, tookMs);
   // WAIT takes as long as its client wants it to.
   if (tookMs < service.limits.slowCommandMs || request.command.op === Op.progress) return;

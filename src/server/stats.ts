@@ -1,3 +1,5 @@
+import { RequestCounts } from "./request-counts.js";
+
 /** What a node's client port has done since its start, or since CONFIG RESETSTAT. Counting is one addition each. */
 export class ServerStats {
   /** Taken in; those past the limit are `rejected`. */
@@ -5,6 +7,8 @@ export class ServerStats {
   rejected = 0;
   /** Begun, or queued in a transaction. A request that is refused before it begins is none. */
   commands = 0;
+  /** By wire, command and outcome, since the start. */
+  readonly requests = new RequestCounts();
   /** Of connections whose wire is known. */
   inputBytes = 0;
   outputBytes = 0;

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 
 /** A client that sees bytes. */
 export class RawClient {
-  private received: Buffer = Buffer.alloc(0);
+  received: Buffer = Buffer.alloc(0);
   ended = false;
   closed = false;
 

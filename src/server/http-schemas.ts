@@ -1,0 +1,184 @@
+/** The JSON bodies of the HTTP wire: what is accepted, what is answered, and what the OpenAPI document says, in one place. */
+import { z } from "zod";
+import { parseDuration } from "../kv/duration.js";
+import { parseInt64 } from "../kv/integer-text.js";
+import { LEVEL_NAMES } from "../kv/level.js";
+import { COMMAND_LIMITS, SCAN_KEYS_MAX } from "../kv/limits.js";
+
+const LEVELS = Object.values(LEVEL_NAMES) as [string, ...string[]];
+/** What a value's bytes are at most as base64. */
+const BASE64_CHARS_MAX = Math.ceil(COMMAND_LIMITS.valueBytesMax / 3) * 4;
+/** A half of a surrogate pair has no UTF-8: it would be stored as something else. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+const text = z.string().refine((value) => !LONE_SURROGATE.test(value), "holds half of a surrogate pair");
+const base64 = z.base64().max(BASE64_CHARS_MAX);
+const version = z
+  .int()
+  .min(1)
+  .describe("Version of the record: unique in its keyspace for ever. The ETag is this in quotes.");
+const duration = z
+  .string()
+  .refine((value) => parseDuration(value) !== null, "must be a duration like 30s, 1500ms, 5m, 12h or 7d")
+  .describe("A duration: 30s, 1500ms, 5m, 12h, 7d");
+const ttlMs = z.int().min(0).describe("Milliseconds that the record has left, by this node's clock; none: it stays");
+
+const int64 = z
+  .union([z.int(), z.string()])
+  .refine((value) => parseInt64(Buffer.from(String(value))) !== null, "must be a signed 64-bit integer")
+  .describe("A signed 64-bit integer: a number where that is exact, else its digits as a string");
+
+const keyFields = { key: text.optional(), keyBase64: base64.optional() };
+const valueFields = { value: text.optional(), valueBase64: base64.optional() };
+
+function hasKey({ key, keyBase64 }: { key?: string | undefined; keyBase64?: string | undefined }): boolean {
+  return (key === undefined) !== (keyBase64 === undefined);
+}
+
+const ONE_KEY = "needs key (text) or keyBase64, one of them";
+
+export const levelSchema = z.enum(LEVELS).describe("Absent: the keyspace's default");
+
+const getOperation = z.strictObject({ op: z.literal("get"), ...keyFields }).refine(hasKey, ONE_KEY);
+const setOperation = z
+  .strictObject({ op: z.literal("set"), ...keyFields, ...valueFields, ttl: duration.optional() })
+  .refine(hasKey, ONE_KEY)
+  .refine(
+    ({ value, valueBase64 }) => (value === undefined) !== (valueBase64 === undefined),
+    "needs value (text) or valueBase64, one of them",
+  );
+const deleteOperation = z.strictObject({ op: z.literal("delete"), ...keyFields }).refine(hasKey, ONE_KEY);
+const incrementOperation = z
+  .strictObject({ op: z.literal("increment"), ...keyFields, by: int64.optional() })
+  .refine(hasKey, ONE_KEY);
+
+export const operationSchema = z.discriminatedUnion("op", [
+  getOperation,
+  setOperation,
+  deleteOperation,
+  incrementOperation,
+]);
+
+export const batchRequestSchema = z.strictObject({
+  checks: z
+    .array(
+      z
+        .strictObject({
+          ...keyFields,
+          version: z.int().min(0).describe("The version that the key must be at; 0: it must be absent"),
+        })
+        .refine(hasKey, ONE_KEY),
+    )
+    .max(COMMAND_LIMITS.keysMax)
+    .optional(),
+  operations: z.array(operationSchema).min(1).max(COMMAND_LIMITS.childrenMax),
+  encoding: z.enum(["auto", "base64"]).optional().describe("base64: values come back as base64 in any case"),
+});
+
+const errorResult = z.object({ code: z.string(), detail: z.string(), definite: z.boolean() });
+
+/** One of these a operation, in their order. Which fields there are depends on the operation. */
+const operationResult = z.object({
+  found: z.boolean().optional().describe("get: whether there is such a key"),
+  ...valueFields,
+  version: version.optional(),
+  ttlMs: ttlMs.optional(),
+  deleted: z.boolean().optional().describe("delete: whether there was something to delete"),
+  integer: z.string().optional().describe("increment: the new value, a signed 64-bit integer"),
+  error: errorResult.optional().describe("This operation alone was not done; the others were"),
+});
+
+const receipt = z
+  .object({
+    asked: z.enum(LEVELS),
+    given: z.enum(LEVELS),
+    protocol: z.string(),
+    node: z.int(),
+    leader: z.int(),
+    epoch: z.int(),
+    position: z.int(),
+    durableOn: z.array(z.int()),
+    evidence: z.string(),
+  })
+  .describe("Evidence of the level that was given");
+
+export const batchResponseSchema = z.object({
+  version: version.optional().describe("Version of the last write"),
+  results: z.array(operationResult),
+  receipt: receipt.optional(),
+});
+
+export const keysResponseSchema = z.object({
+  keys: z.array(z.object({ ...keyFields, version, ttlMs: ttlMs.optional() })),
+  cursor: z.string().nullable().describe("Asks for the next page; null: there is none"),
+  receipt: receipt.optional(),
+});
+
+export const sessionQuery = {
+  level: levelSchema.optional(),
+  explain: z.string().optional().describe("Present, with any value or none: answer with the receipt"),
+};
+
+export const batchQuerySchema = z.strictObject(sessionQuery);
+
+/** Keys are bytes, percent-encoded; the limits are those of Op.scan. */
+export const keysQuerySchema = z.strictObject({
+  ...sessionQuery,
+  prefix: z.string().optional().describe("Only keys that begin with these bytes"),
+  start: z.string().optional().describe("Only keys from here on, itself included"),
+  end: z.string().optional().describe("Only keys below this one"),
+  limit: z.coerce.number().int().min(1).max(SCAN_KEYS_MAX).default(100).describe("Keys of one page"),
+  cursor: z.string().optional().describe("From the page before; the other parameters must be the same again"),
+  encoding: z.enum(["auto", "base64"]).optional().describe("base64: keys come back as base64 in any case"),
+});
+
+export const keyspaceParamsSchema = z.strictObject({ keyspace: z.string().min(1) });
+export const createKeyspaceSchema = z.strictObject({ level: levelSchema.optional() }).nullish();
+
+const keyspaceStatus = z.looseObject({
+  name: z.string(),
+  protocol: z.string(),
+  defaultLevel: z.enum(LEVELS),
+  role: z.string(),
+  leader: z.int().describe("0: none is known"),
+  epoch: z.int(),
+  commitPosition: z.int(),
+  appliedPosition: z.int(),
+  checkpointPosition: z.int(),
+  keys: z.int().nullable(),
+  recovering: z.boolean(),
+  replicas: z.array(z.int()),
+});
+
+export const keyspaceSchema = keyspaceStatus;
+export const keyspacesSchema = z.object({ keyspaces: z.array(keyspaceStatus) });
+export const createdSchema = z.object({ name: z.string(), defaultLevel: z.enum(LEVELS) });
+
+export const statusSchema = z.looseObject({
+  node: z.int(),
+  clusterId: z.string(),
+  version: z.string(),
+  members: z.array(
+    z.looseObject({ node: z.int(), peerAddress: z.string(), clientAddress: z.string(), connected: z.boolean() }),
+  ),
+  keyspaces: z.array(keyspaceStatus),
+});
+
+export const healthSchema = z.object({ status: z.literal("ok") });
+export const readySchema = z.object({ status: z.literal("ready") });
+
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  definite: z.boolean().describe("true: it has not taken effect and never will; false: nobody knows"),
+  reasons: z.array(z.string()).optional(),
+});
+
+export type BatchRequest = z.infer<typeof batchRequestSchema>;
+export type Operation = z.infer<typeof operationSchema>;
+export type OperationResult = z.infer<typeof operationResult>;
+export type ReceiptJson = z.infer<typeof receipt>;
+export type KeysQuery = z.infer<typeof keysQuerySchema>;
