@@ -263,7 +263,9 @@ describe("the command line", () => {
       expect([paths[i], text]).toEqual([paths[i], expect.stringContaining("Examples:\n  gamut ")]);
     }
     expect(await out("get", "--help")).toContain("4  the outcome is unknown");
-    expect(await out("get", "--help")).toMatch(/raft, .*\sgrants\s+linearizable and sequential;/s);
+    expect(await out("get", "--help")).toMatch(
+      /raft\s+grants\s+linearizable\s+and\s+sequential;\s+gossip\s+grants\s+session\s+and\s+eventual;/s,
+    );
     expect(await out("scan", "--help")).not.toMatch(/^ {2}1 /m);
     expect(await out("--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   });

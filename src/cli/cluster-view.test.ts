@@ -75,5 +75,12 @@ it("tells which node leads, and what, where not one leads all", () => {
       ({ role }) => role,
     );
   expect(roles(all, [])).toEqual(["leader", "follower", ""]);
+  // A keyspace of gossip has nobody to lead it.
+  const carts = keyspace({ name: "carts", protocol: "gossip", role: "replica", leader: 0, counters: { missing: 3 } });
+  const [view] = clusterViews([answer(1, "abc", [...leads(["a"], ["a"]), carts])]);
+  expect([view.nodes[0].role, view.keyspaces[1].replicas[0]]).toEqual([
+    "leader",
+    { node: 1, role: "replica", appliedPosition: 5, counters: { missing: 3 } },
+  ]);
   expect(roles(["a", "b", "c", "d"], ["e"])).toEqual(["leader of 4 of 5 keyspaces", "leader of e", ""]);
 });

@@ -66,6 +66,8 @@ export interface ReplicaView {
   /** "silent": its node does not answer; "absent": it does, and knows nothing of the keyspace. */
   readonly role: string;
   readonly appliedPosition: number | null;
+  /** What the protocol alone counts there, by name. */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export interface KeyspaceView {
@@ -142,9 +144,9 @@ function hasData({ clusterId, keyspaces }: BackendStatus): boolean {
   return clusterId !== "" && !keyspaces.some(({ recovering }) => recovering);
 }
 
-/** Each keyspace has a leader of its own; as a rule one node leads them all. */
+/** Each keyspace has a leader of its own, or needs none; as a rule one node leads them all. */
 function roleOf(status: BackendStatus): string {
-  const { keyspaces } = status;
+  const keyspaces = status.keyspaces.filter(({ protocol }) => protocol !== "gossip");
   if (!hasData(status)) return status.clusterId === "" ? "" : "recovering";
   const led = keyspaces.filter(({ role }) => role === "leader").map(({ name }) => name);
   if (led.length === 0) return "follower";
@@ -191,6 +193,7 @@ function replicaView(
   answering: ReadonlySet<number>,
 ): ReplicaView {
   const own = told.find((each) => each.node === node)?.keyspace;
-  if (own !== undefined) return { node, role: own.role, appliedPosition: own.appliedPosition };
-  return { node, role: answering.has(node) ? "absent" : "silent", appliedPosition: null };
+  if (own !== undefined)
+    return { node, role: own.role, appliedPosition: own.appliedPosition, counters: own.counters ?? {} };
+  return { node, role: answering.has(node) ? "absent" : "silent", appliedPosition: null, counters: {} };
 }

@@ -61,7 +61,7 @@ function grantedToday(): string {
   const protocols = [...new Set(GRANTS.map(({ protocol }) => protocol))];
   const granted = protocols.map((protocol) => {
     const levels = GRANTS.filter((grant) => grant.protocol === protocol).map(({ level }) => LEVEL_NAMES[level]);
-    return `${protocol}, ${protocols.length === 1 ? "the only protocol" : "a protocol"} of this version, grants ${levels.join(" and ")}`;
+    return `${protocol} grants ${levels.join(" and ")}`;
   });
   return `${granted.join("; ")}; what is not granted is refused`;
 }

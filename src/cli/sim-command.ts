@@ -27,7 +27,7 @@ export function simCommand(): Command {
     .option("--protocol <name>", "what to run", "raft")
     .option("--seeds <n>", `how many worlds (default: ${SEEDS}, or 1 with --seed)`, wholeNumber)
     .option("--seed <n>", "the first one (default: 1)", wholeNumber)
-    .option("--canary <name>", "plant this bug, which must be caught; `list` names them all")
+    .option("--canary <name>", "plant this bug, which must be caught; `list` names all of the protocol")
     .option("--replay <dir>", "do again what `gamut node --record <dir>` wrote, and compare all that the node put out")
     .option("--keep-going", "do not stop at the first violation", false)
     .option("--progress", "tell each seed on stderr", false)
@@ -41,15 +41,23 @@ export function simCommand(): Command {
   return withExamples(command, [
     "gamut sim --protocol raft --seeds 1000 --progress",
     "gamut sim --seed 42",
+    "gamut sim --protocol gossip --seeds 200",
     "gamut sim --canary stale-leader-read",
   ]);
 }
 
 async function simulate(flags: SimFlags): Promise<void> {
-  const { SIMULATED_PROTOCOLS, runSwarm } = await import("../sim/swarm.js");
-  const { CANARIES, canaryByName } = await import("../sim/canaries.js");
+  const [{ runSwarm }, { SIMULATED_PROTOCOLS }] = await Promise.all([
+    import("../sim/swarm.js"),
+    import("../sim/simulate.js"),
+  ]);
+  const [{ CANARIES, canaryByName }, { GOSSIP_CANARIES }] = await Promise.all([
+    import("../sim/canaries.js"),
+    import("../sim/gossip-canaries.js"),
+  ]);
+  const canaries = flags.protocol === "gossip" ? GOSSIP_CANARIES : CANARIES;
   if (flags.canary === "list") {
-    for (const { name, story } of CANARIES) await writeLine(`${name.padEnd(28)}${story}`);
+    for (const { name, story } of canaries) await writeLine(`${name.padEnd(28)}${story}`);
     return;
   }
   const canary = flags.canary ?? "";
@@ -59,7 +67,7 @@ async function simulate(flags: SimFlags): Promise<void> {
       `the simulator knows no protocol ${flags.protocol}; it knows ${SIMULATED_PROTOCOLS.join(", ")}`,
     );
   }
-  usage(() => canaryByName(canary));
+  usage(() => canaryByName(canary, canaries));
   const seeds = flags.seeds ?? (flags.seed === undefined ? SEEDS : 1);
   if (seeds < 1) throw new CliError(Exit.usage, "--seeds must be at least 1");
   const report = runSwarm({

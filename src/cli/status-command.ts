@@ -58,7 +58,10 @@ function render({ clusterId, nodes, keyspaces }: ClusterView): string {
   const keyspaceTable = new Table({ head, style: STYLE });
   for (const { name: keyspace, protocol, level, leader, epoch, commitPosition, replicas } of keyspaces) {
     const applied = replicas.map(showReplica).join("  ");
-    keyspaceTable.push([keyspace, protocol, level, leader === 0 ? "none" : leader, epoch, commitPosition, applied]);
+    // Without an order there is nobody to lead, and no position that all have in common.
+    const order =
+      protocol === "gossip" ? ["every node", "", ""] : [leader === 0 ? "none" : leader, epoch, commitPosition];
+    keyspaceTable.push([keyspace, protocol, level, ...order, applied]);
   }
   if (keyspaces.length > 0) lines.push(keyspaceTable.toString());
   return lines.join("\n");
@@ -90,8 +93,9 @@ function lossLines(nodes: readonly NodeView[]): string[] {
 }
 
 /** `2: 1041`, with the role where it is not the usual one. */
-function showReplica({ node, role, appliedPosition }: ReplicaView): string {
+function showReplica({ node, role, appliedPosition, counters }: ReplicaView): string {
   if (appliedPosition === null) return `${node}: ${role}`;
+  if (role === "replica") return `${node}: ${counters.missing ?? 0} missing`;
   return role === "leader" || role === "follower"
     ? `${node}: ${appliedPosition}`
     : `${node}: ${appliedPosition} (${ROLES_IN_WORDS[role] ?? role})`;

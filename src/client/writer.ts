@@ -8,6 +8,7 @@ import { type Attempt, backoff, type Link } from "./link.js";
 import { nodeTimeoutMs } from "./options.js";
 import { callError } from "./outcome.js";
 import { overdue } from "./reader.js";
+import { SingleWrites } from "./single-writes.js";
 
 /** Fewer than the results that the store keeps of one client: the answer to a retry is still there. */
 const PLACES_MAX = 256;
@@ -74,6 +75,9 @@ export class Writer implements Worker {
   private failures = 0;
   private usedMs = 0;
   private problem = "";
+  /** The keyspace's protocol makes no order, and takes no ids. */
+  private isOrderless = false;
+  private readonly singles = new SingleWrites((call, link, error) => this.singleRefused(call, link, error));
   private readonly bytes = new ByteWriter(1_024);
 
   constructor(
@@ -85,7 +89,7 @@ export class Writer implements Worker {
 
   /** Places that nobody waits for can wait themselves. */
   get isBusy(): boolean {
-    return this.queue.length > 0 || this.places.some((place) => place.call !== null);
+    return this.queue.length > 0 || this.singles.isBusy || this.places.some((place) => place.call !== null);
   }
 
   add(call: PendingCall): void {
@@ -99,7 +103,8 @@ export class Writer implements Worker {
     const nowMs = performance.now();
     if (nowMs < this.retryAtMs || !this.chooseLink()) return;
     if (nowMs - this.usedMs > IDLE_MS_MAX && !this.places.some((place) => place.call !== null)) this.dropId();
-    if (this.client === "") this.askTime();
+    if (this.isOrderless) this.sendSingles(nowMs);
+    else if (this.client === "") this.askTime();
     else this.sendAll(nowMs);
   }
 
@@ -146,6 +151,25 @@ export class Writer implements Worker {
     this.link!.send(this.bytes.copy(), new PlaceAttempt(this, place, this.round, client));
   }
 
+  // Without an order
+
+  private sendSingles(nowMs: number): void {
+    const nodeMs = nodeTimeoutMs(this.cluster.settings);
+    for (const call of this.queue.splice(0)) {
+      if (call.settled) continue;
+      this.singles.send(call, this.link!, Math.max(1, Math.min(Math.ceil(call.deadlineMs - nowMs), nodeMs)));
+    }
+  }
+
+  /** Nothing was done: another node may do it. */
+  private singleRefused(call: PendingCall, link: Link, error: CallError): boolean {
+    if (!mayTryElsewhere(error)) return false;
+    this.problem = `node ${link.node}: ${error.code}: ${error.message}`;
+    this.queue.push(call);
+    this.again(link, error);
+    return true;
+  }
+
   // A new client id
 
   /** An id bears the replicated time at which it was made: the store tells by it a new client from a forgotten one. */
@@ -165,6 +189,7 @@ export class Writer implements Worker {
         this.cluster.leads(keyspace, answer.leader);
         if (answer.result !== null) this.openId(Number(answer.result.integer));
         else if (mayTryElsewhere(answer.error!)) this.again(link, answer.error!);
+        else if (answer.error!.code === "level_unsupported") this.isOrderless = true;
         else this.failAll(answer.error!);
         this.pump();
       },
@@ -277,6 +302,7 @@ export class Writer implements Worker {
   // Giving up
 
   tick(nowMs: number): void {
+    this.singles.tick(nowMs);
     for (const place of this.places) if (place.call !== null && place.call.deadlineMs <= nowMs) this.giveUp(place);
     if (!this.queue.some((call) => call.settled || call.deadlineMs <= nowMs)) return;
     const left: PendingCall[] = [];
@@ -300,6 +326,7 @@ export class Writer implements Worker {
 
   /** Its caller gives it up. */
   abort(call: PendingCall): void {
+    if (this.singles.abort(call)) return;
     const place = this.places.find((each) => each.call === call);
     if (place === undefined) call.fail(callError("cancelled", "given up by its caller before it was sent"));
     else {
@@ -310,6 +337,7 @@ export class Writer implements Worker {
   }
 
   close(): void {
+    this.singles.close();
     for (const place of this.places) if (place.call !== null) this.abort(place.call);
     for (const call of this.queue) call.fail(callError("cancelled", "the client was closed"));
     this.queue = [];

@@ -1,6 +1,7 @@
 import { latin1Decode, latin1Encode } from "../core/bytes.js";
 import type { GroupId, Incarnation, NodeId } from "../core/machine.js";
 import { Command, Op } from "../kv/command.js";
+import type { Protocol } from "../kv/grants.js";
 import type { Level } from "../kv/level.js";
 import { type Result, ResultKind } from "../kv/result.js";
 
@@ -31,7 +32,7 @@ export interface MemberEntry {
 
 export interface KeyspaceEntry {
   readonly name: string;
-  readonly protocol: "raft";
+  readonly protocol: Protocol;
   readonly defaultLevel: Level;
   /** Unique for ever: it names this keyspace's life, whatever keyspace has the name later. */
   readonly group: GroupId;

@@ -73,6 +73,8 @@ export interface MachineDescription {
   readonly commitPosition: number;
   readonly appliedPosition: number;
   readonly recovering: boolean;
+  /** What this protocol alone counts, by name. */
+  readonly counters?: Readonly<Record<string, number>>;
 }
 
 /** Turns a protocol's message class into bytes and back. `decode` throws {@link CodecError} on a peer's bad bytes. */

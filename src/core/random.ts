@@ -22,10 +22,10 @@ export class Random {
     assert(Number.isSafeInteger(seed) && seed >= 0, "Random: the seed is not a safe integer from 0");
     this.seedHigh = Math.floor(seed / TWO_32);
     this.seedLow = seed >>> 0;
-    this.s0 = mix(this.seedLow ^ 0x9e3779b9);
-    this.s1 = mix(this.seedHigh ^ this.s0 ^ 0x243f6a88);
-    this.s2 = mix(this.seedLow ^ this.s1 ^ 0xb7e15162);
-    this.s3 = mix(this.seedHigh ^ this.s2 ^ 0x6a09e667);
+    this.s0 = mix32(this.seedLow ^ 0x9e3779b9);
+    this.s1 = mix32(this.seedHigh ^ this.s0 ^ 0x243f6a88);
+    this.s2 = mix32(this.seedLow ^ this.s1 ^ 0xb7e15162);
+    this.s3 = mix32(this.seedHigh ^ this.s2 ^ 0x6a09e667);
     // The all-zero state is the one that the generator never leaves.
     if ((this.s0 | this.s1 | this.s2 | this.s3) === 0) this.s0 = 1;
   }
@@ -96,17 +96,17 @@ export class Random {
     let high = this.seedHigh ^ 0xc2b2ae35;
     for (let i = 0; i < label.length; i += 1) {
       const code = label.charCodeAt(i);
-      low = mix(low ^ code);
-      high = mix(high ^ low ^ (code << 16));
+      low = mix32(low ^ code);
+      high = mix32(high ^ low ^ (code << 16));
     }
-    low = mix(low ^ label.length);
-    high = mix(high ^ low);
+    low = mix32(low ^ label.length);
+    high = mix32(high ^ low);
     return new Random((high % (TWO_16 * 32)) * TWO_32 + low);
   }
 }
 
 /** A bijection of 32 bits in which every input bit moves about half of the output bits. */
-function mix(value: number): number {
+export function mix32(value: number): number {
   let z = (value + 0x9e3779b9) | 0;
   z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
   z = Math.imul(z ^ (z >>> 15), 0x735a2d97);

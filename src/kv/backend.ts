@@ -1,6 +1,7 @@
 import type { NodeId } from "../core/machine.js";
 import type { Command } from "./command.js";
 import type { KvError } from "./errors.js";
+import type { Protocol } from "./grants.js";
 import type { Level } from "./level.js";
 import type { ReplySink, Request, RequestId } from "./request.js";
 
@@ -45,7 +46,7 @@ export interface Backend {
   /** Calls `listener` at the end of every turn that answered something: the moment to write what has collected. */
   afterTurn(listener: () => void): void;
   /** `done` gets null, or why not. */
-  createKeyspace(name: string, defaultLevel: Level, done: (error: KvError | null) => void): void;
+  createKeyspace(name: string, protocol: Protocol, defaultLevel: Level, done: (error: KvError | null) => void): void;
   dropKeyspace(name: string, done: (error: KvError | null) => void): void;
   /** What the node tells about itself: INFO, `gamut status`. Plain data. */
   status(): BackendStatus;
@@ -82,6 +83,8 @@ export interface KeyspaceStatus {
   /** Records of this replica's state; null when this node cannot tell. */
   readonly keys: number | null;
   readonly recovering: boolean;
+  /** What the protocol alone counts here, by name. */
+  readonly counters?: Readonly<Record<string, number>>;
   readonly replicas: readonly number[];
   /** What the replicas hold durably as far as this one knows: a leader of all, another of itself. */
   readonly progress: readonly ReplicaStatus[];

@@ -13,6 +13,10 @@ export const ERRORS = {
     summary: "this group waits for a majority of replicas that have not lost their memory",
   },
   disk_full: { definite: true, summary: "the log has no room left; writes are refused, reads go on" },
+  clock_ahead: {
+    definite: true,
+    summary: "this node's clock is ahead of its peers': set it right, or write at another node",
+  },
   stopping: { definite: true, summary: "this node is stopping" },
   cancelled: { definite: true, summary: "the client went away before the operation began" },
 
@@ -23,6 +27,7 @@ export const ERRORS = {
   history_lost: { definite: true, summary: "the token's epoch was cut off by a forced recovery" },
   bad_token: { definite: true, summary: "the token is damaged" },
   cross_group: { definite: true, summary: "an atomic operation may not span two groups" },
+  operation_unsupported: { definite: true, summary: "this keyspace's protocol cannot do that operation" },
   level_unsupported: { definite: true, summary: "this keyspace's protocol does not grant that level" },
 
   key_too_long: { definite: true, summary: "the key is longer than allowed" },

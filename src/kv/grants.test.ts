@@ -1,12 +1,21 @@
 import { expect, test } from "vitest";
 import type { KvError } from "./errors.js";
-import { findGrant, GRANTS, renderGrants } from "./grants.js";
+import { DEFAULT_LEVELS, findGrant, GRANTS, PROTOCOLS, protocolByName, renderGrants } from "./grants.js";
 import { LEVEL_NAMES, Level } from "./level.js";
 
 test("raft grants linearizable and sequential", () => {
   for (const level of [Level.linearizable, Level.sequential]) {
     expect(findGrant("raft", {}, level)).toMatchObject({ protocol: "raft", level });
   }
+});
+
+test("gossip grants session and eventual", () => {
+  for (const level of [Level.session, Level.eventual]) {
+    expect(findGrant("gossip", {}, level)).toMatchObject({ protocol: "gossip", level });
+  }
+  for (const protocol of PROTOCOLS)
+    expect(findGrant(protocol, {}, DEFAULT_LEVELS[protocol])).toMatchObject({ protocol });
+  expect([protocolByName("gossip"), protocolByName("paxos")]).toEqual(["gossip", null]);
 });
 
 test("a level that is not granted is refused with what would grant it", () => {
@@ -19,7 +28,9 @@ test("a level that is not granted is refused with what would grant it", () => {
   );
   expect(refused("raft", Level.bounded).message).toContain("ask for linearizable, which includes it");
   expect(refused("gossip", Level.linearizable).message).toContain("a keyspace of protocol raft grants it");
-  expect(refused("gossip", Level.eventual).message).toContain("no protocol of this build does");
+  expect(refused("gossip", Level.sequential).message).toContain("a keyspace of protocol raft grants it");
+  expect(refused("raft", Level.session).message).toContain("a keyspace of protocol gossip grants it");
+  expect(refused("gossip", Level.bounded).message).toContain("no protocol of this build does");
 });
 
 test("no row includes a level stronger than itself, and none stands twice", () => {

@@ -5,6 +5,19 @@
 import { KvError } from "./errors.js";
 import { LEVEL_NAMES, Level } from "./level.js";
 
+export const PROTOCOLS = ["raft", "gossip"] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+export function protocolByName(name: string): Protocol | null {
+  return PROTOCOLS.find((protocol) => protocol === name) ?? null;
+}
+
+/** What a keyspace is made with, and what its requests are given that ask for nothing else. */
+export const DEFAULT_LEVELS: Readonly<Record<Protocol, Level>> = {
+  raft: Level.linearizable,
+  gossip: Level.eventual,
+};
+
 /** The options of a keyspace, as its protocol reads them. */
 export type ProtocolOptions = Readonly<Record<string, string | number | boolean>>;
 
@@ -26,6 +39,8 @@ const always = (): boolean => true;
 
 const RAFT_WRITE = "one round trip from the leader to a majority, synced there; batched with all writes of the turn";
 
+const GOSSIP_WRITE = "none: synced on the node asked; batched with all writes of the turn";
+
 export const GRANTS: readonly Grant[] = [
   {
     protocol: "raft",
@@ -46,6 +61,28 @@ export const GRANTS: readonly Grant[] = [
     writeCost: RAFT_WRITE,
     reason: "every replica applies one order, and a session never goes back in it",
     includes: [Level.causal, Level.session, Level.eventual],
+  },
+  {
+    protocol: "gossip",
+    level: Level.session,
+    condition: "",
+    holds: always,
+    readCost:
+      "none on the node that the session stays with; elsewhere it waits until that node has what the session has seen",
+    writeCost: GOSSIP_WRITE,
+    reason:
+      "a session knows which writes it has seen, writes tell what their sessions had seen, and a read waits until all of it is held where it is made",
+    includes: [Level.eventual],
+  },
+  {
+    protocol: "gossip",
+    level: Level.eventual,
+    condition: "",
+    holds: always,
+    readCost: "none: local on the node asked, at once",
+    writeCost: GOSSIP_WRITE,
+    reason: "every write reaches every replica, and of two writes all replicas keep the same one",
+    includes: [],
   },
 ];
 

@@ -16,14 +16,26 @@ export interface Receipt {
   readonly durableOn: readonly NodeId[];
   /** How a read was confirmed: "read-index" (a majority answered after it arrived), "local" or "log". */
   readonly evidence: string;
+  /** Without an order: the stamp of the write, or the clock by which a read was made. */
+  readonly clock?: { readonly ms: number; readonly logical: number };
+  /** Without an order: writes known to exist and not held by the node, and how many of its peers it hears from. */
+  readonly staleness?: { readonly missingWrites: number; readonly reachablePeers: number; readonly peers: number };
 }
 
 /** One line, for people. */
 export function renderReceipt(receipt: Receipt): string {
+  const { clock, staleness } = receipt;
+  const order =
+    clock === undefined
+      ? `leader=${receipt.leader} epoch=${receipt.epoch} position=${receipt.position} `
+      : `clock=${clock.ms}.${clock.logical} `;
+  const stale =
+    staleness === undefined
+      ? ""
+      : ` missing-writes=${staleness.missingWrites} peers-heard=${staleness.reachablePeers}/${staleness.peers}`;
   const durable = receipt.durableOn.length > 0 ? ` durable-on=${receipt.durableOn.join(",")}` : "";
   return (
     `level=${LEVEL_NAMES[receipt.given]} asked=${LEVEL_NAMES[receipt.asked]} protocol=${receipt.protocol} ` +
-    `node=${receipt.node} leader=${receipt.leader} epoch=${receipt.epoch} position=${receipt.position} ` +
-    `evidence=${receipt.evidence}${durable}`
+    `node=${receipt.node} ${order}evidence=${receipt.evidence}${durable}${stale}`
   );
 }

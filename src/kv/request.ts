@@ -2,6 +2,7 @@ import type { Command } from "./command.js";
 import type { Level } from "./level.js";
 import type { Receipt } from "./receipt.js";
 import type { Result } from "./result.js";
+import type { Seen } from "./seen.js";
 
 /** Names one request for ever, so that a retry is not done twice. */
 export interface RequestId {
@@ -32,17 +33,22 @@ export class Request {
   deadlineMs = Number.POSITIVE_INFINITY;
   /** Log position that a local read must have seen (the session's token). */
   minimumPosition = 0;
+  /** In a group without an order: what the session has seen, raised by the machine with the answer. Null: no session. */
+  seen: Seen | null = null;
   /** Filled in with the answer if the session explains: evidence of the level that was given. Null with an error. */
   receipt: Receipt | null = null;
   /** Set by the machine: position at which a write took effect, or that a read has seen. */
   position = 0;
   /** Position and term under which it was proposed; the machine's own bookkeeping. */
   sequence = 0;
+  /** Set by a machine without an order: the stamp of the write, or the clock by which a read was made. */
+  clockMs = 0;
+  clockLogical = 0;
   cancelled = false;
 
   constructor(
     readonly command: Command,
-    readonly level: Level,
+    public level: Level,
     readonly sink: ReplySink,
   ) {}
 }

@@ -3,9 +3,13 @@
  * much. Not secret, but checked: a damaged one is refused, and so is another cluster's.
  *
  * ```
- * magic "GT" | version u8 = 1 | cluster id (u16 length, latin1) | count u16
- *   | per entry: keyspace incarnation u53, group u32, epoch u53, position u53 | crc32 of all before
+ * magic "GT" | version u8 | cluster id (u16 length, latin1) | count u16
+ *   | per entry: keyspace incarnation u53, group u32, epoch u53, position u53
+ *   [| count u16 | per group without an order: keyspace incarnation u53, group u32, clock ms u53, logical u32,
+ *      origin count u16 | per origin: node u16, incarnation u53, sequence u53] | crc32 of all before
  * ```
+ *
+ * What stands in brackets is there in version 2; a token that does not need it is of version 1.
  *
  * An entry takes 28 bytes. The entries stand in order of keyspace and group, each pair once, so that equal tokens are
  * equal bytes. As text: lower-case hex, which every shell, header and URL takes as it is.
@@ -13,10 +17,12 @@
 import { assert } from "../core/assert.js";
 import { ByteReader, ByteWriter, CodecError, crc32 } from "../core/bytes.js";
 import { KvError } from "./errors.js";
+import { Seen } from "./seen.js";
 
 const MAGIC_0 = 0x47;
 const MAGIC_1 = 0x54;
 const TOKEN_VERSION = 1;
+const TOKEN_VERSION_SEEN = 2;
 const CHECKSUM_BYTES = 4;
 const ENTRY_BYTES = 8 + 4 + 8 + 8;
 const ENTRIES_MAX = 2_048;
@@ -36,8 +42,17 @@ export interface TokenEntry {
   readonly position: number;
 }
 
+/** What was seen of a group without an order. */
+export interface TokenSeen {
+  readonly keyspace: number;
+  readonly group: number;
+  readonly seen: Seen;
+}
+
 export class Token {
   private readonly entries: TokenEntry[] = [];
+  /** One a group, in no order. */
+  readonly seen: TokenSeen[] = [];
 
   constructor(readonly clusterId: string) {
     assert(clusterId.length <= CLUSTER_ID_BYTES_MAX, "token: the cluster id is too long");
@@ -81,7 +96,16 @@ export class Token {
       const { keyspace, group, epoch, position } = other.entries[i];
       this.raise(keyspace, group, epoch, position);
     }
+    for (const { keyspace, group, seen } of other.seen) this.seenIn(keyspace, group).merge(seen);
     return null;
+  }
+
+  private seenIn(keyspace: number, group: number): Seen {
+    const known = this.seen.find((it) => it.keyspace === keyspace && it.group === group);
+    if (known !== undefined) return known.seen;
+    const seen = new Seen();
+    this.seen.push({ keyspace, group, seen });
+    return seen;
   }
 
   private lowerBound(keyspace: number, group: number): number {
@@ -100,7 +124,7 @@ export function encodeToken(token: Token): Uint8Array {
   const writer = new ByteWriter(128);
   writer.u8(MAGIC_0);
   writer.u8(MAGIC_1);
-  writer.u8(TOKEN_VERSION);
+  writer.u8(token.seen.length === 0 ? TOKEN_VERSION : TOKEN_VERSION_SEEN);
   writer.latin1(token.clusterId);
   writer.u16(entries.length);
   for (const entry of entries) {
@@ -109,6 +133,7 @@ export function encodeToken(token: Token): Uint8Array {
     writer.u53(entry.epoch);
     writer.u53(entry.position);
   }
+  if (token.seen.length > 0) writeSeen(token, writer);
   writer.u32(crc32(writer.written()));
   return writer.copy();
 }
@@ -124,7 +149,7 @@ export function decodeToken(bytes: Uint8Array, clusterId: string): Token | KvErr
   }
   if (token.clusterId === clusterId) return token;
   // Of a session that had seen nothing, on a node that had just begun.
-  if (token.clusterId === "" && token.list().length === 0) return new Token(clusterId);
+  if (token.clusterId === "" && token.list().length === 0 && token.seen.length === 0) return new Token(clusterId);
   if (clusterId === "") {
     return new KvError("unavailable", "this node does not know its cluster yet: try again in a moment");
   }
@@ -140,19 +165,22 @@ function readToken(bytes: Uint8Array): Token {
   const reader = new ByteReader(bytes);
   if (reader.u8() !== MAGIC_0 || reader.u8() !== MAGIC_1) throw new CodecError("it does not begin as a token does");
   const version = reader.u8();
-  if (version !== TOKEN_VERSION) throw new CodecError(`its version ${version} is not known to this build`);
+  if (version !== TOKEN_VERSION && version !== TOKEN_VERSION_SEEN)
+    throw new CodecError(`its version ${version} is not known to this build`);
   const body = bytes.subarray(0, bytes.length - CHECKSUM_BYTES);
   const checksum = new ByteReader(bytes.subarray(body.length)).u32();
   if (checksum !== crc32(body)) throw new CodecError("its checksum is not right");
-  return readBody(reader, body.length);
+  return readBody(reader, body.length, version);
 }
 
-function readBody(reader: ByteReader, end: number): Token {
+function readBody(reader: ByteReader, end: number, version: number): Token {
   const clusterId = reader.latin1();
   if (clusterId.length > CLUSTER_ID_BYTES_MAX) throw new CodecError("its cluster id is too long");
   const token = new Token(clusterId);
   const count = reader.u16();
-  if (reader.position + count * ENTRY_BYTES !== end) throw new CodecError("its length is not right");
+  const entriesEnd = reader.position + count * ENTRY_BYTES;
+  if (version === TOKEN_VERSION ? entriesEnd !== end : entriesEnd > end)
+    throw new CodecError("its length is not right");
   let previousKeyspace = -1;
   let previousGroup = -1;
   for (let i = 0; i < count; i += 1) {
@@ -165,7 +193,36 @@ function readBody(reader: ByteReader, end: number): Token {
     previousKeyspace = keyspace;
     previousGroup = group;
   }
+  if (version !== TOKEN_VERSION) readSeen(reader, end, token);
   return token;
+}
+
+function writeSeen(token: Token, writer: ByteWriter): void {
+  writer.u16(token.seen.length);
+  for (const { keyspace, group, seen } of token.seen) {
+    writer.u53(keyspace);
+    writer.u32(group);
+    writer.u53(Math.floor(seen.ms));
+    writer.u32(seen.logical);
+    writer.u16(seen.origins.length);
+    for (const { node, incarnation, sequence } of seen.origins) {
+      writer.u16(node);
+      writer.u53(incarnation);
+      writer.u53(sequence);
+    }
+  }
+}
+
+function readSeen(reader: ByteReader, end: number, token: Token): void {
+  for (let left = reader.u16(); left > 0; left -= 1) {
+    const entry: TokenSeen = { keyspace: reader.u53(), group: reader.u32(), seen: new Seen() };
+    entry.seen.raiseClock(reader.u53(), reader.u32());
+    for (let origins = reader.u16(); origins > 0; origins -= 1) {
+      entry.seen.raise(reader.u16(), reader.u53(), reader.u53());
+    }
+    token.seen.push(entry);
+  }
+  if (reader.position !== end) throw new CodecError("its length is not right");
 }
 
 const HEX = "0123456789abcdef";

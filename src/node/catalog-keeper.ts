@@ -16,7 +16,7 @@ import type { NodeId } from "../core/machine.js";
 import type { State } from "../core/state.js";
 import { type Command, getCommand } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
-import { findGrant } from "../kv/grants.js";
+import { findGrant, type Protocol } from "../kv/grants.js";
 import { Level } from "../kv/level.js";
 import type { Request } from "../kv/request.js";
 import { errorResult, type Result, ResultKind } from "../kv/result.js";
@@ -117,14 +117,14 @@ export class CatalogKeeper {
     if (!sameMember(catalog.members.get(host.nodeId), own)) return memberCommand(own);
     const complete = [...host.voters, ...host.learners].every((node) => catalog.members.has(node));
     if (!complete || catalog.nextGroup > CATALOG_GROUP + 1 || !host.leadsCatalog()) return null;
-    return createKeyspaceCommand(catalog, this.keyspaceEntry(DEFAULT_KEYSPACE, Level.linearizable));
+    return createKeyspaceCommand(catalog, this.keyspaceEntry(DEFAULT_KEYSPACE, "raft", Level.linearizable));
   }
 
-  private keyspaceEntry(name: string, defaultLevel: Level): KeyspaceEntry {
+  private keyspaceEntry(name: string, protocol: Protocol, defaultLevel: Level): KeyspaceEntry {
     const { voters, learners } = this.host;
     return {
       name,
-      protocol: "raft",
+      protocol,
       defaultLevel,
       group: this.catalog.nextGroup,
       voters,
@@ -133,15 +133,15 @@ export class CatalogKeeper {
     };
   }
 
-  createKeyspace(name: string, defaultLevel: Level, done: AdminDone): void {
+  createKeyspace(name: string, protocol: Protocol, defaultLevel: Level, done: AdminDone): void {
     const problem = keyspaceNameProblem(name);
-    const grant = findGrant("raft", {}, defaultLevel);
+    const grant = findGrant(protocol, {}, defaultLevel);
     if (problem !== null) done(new KvError("bad_request", problem));
     else if (grant instanceof KvError) done(grant);
-    else this.tryCreate(name, defaultLevel, CREATE_ATTEMPTS, done);
+    else this.tryCreate(name, protocol, defaultLevel, CREATE_ATTEMPTS, done);
   }
 
-  private tryCreate(name: string, level: Level, attempts: number, done: AdminDone): void {
+  private tryCreate(name: string, protocol: Protocol, level: Level, attempts: number, done: AdminDone): void {
     this.refresh((error) => {
       if (error !== null) done(error);
       else if (this.catalog.keyspaces.has(name))
@@ -149,10 +149,10 @@ export class CatalogKeeper {
       else if (this.catalog.nextGroup <= CATALOG_GROUP + 1) {
         done(new KvError("unavailable", "the cluster is still being founded: try again in a moment"));
       } else {
-        this.submit(createKeyspaceCommand(this.catalog, this.keyspaceEntry(name, level)), (result) => {
+        this.submit(createKeyspaceCommand(this.catalog, this.keyspaceEntry(name, protocol, level)), (result) => {
           if (result.kind === ResultKind.error) done(result.error);
           else if (result.kind !== ResultKind.notDone) done(null);
-          else if (attempts > 1) this.tryCreate(name, level, attempts - 1, done);
+          else if (attempts > 1) this.tryCreate(name, protocol, level, attempts - 1, done);
           else done(new KvError("overloaded", "the catalog kept changing: try again"));
         });
       }

@@ -3,6 +3,7 @@ import type { ByteReader } from "../core/bytes.js";
 import type { GroupId, LogRecord, Machine, NodeId, StartState } from "../core/machine.js";
 import type { Envelope } from "../core/outbox.js";
 import { KvError } from "../kv/errors.js";
+import type { Protocol } from "../kv/grants.js";
 import type { Request } from "../kv/request.js";
 import { errorResult, type Result } from "../kv/result.js";
 import type { NodeContext } from "./context.js";
@@ -45,6 +46,7 @@ export class Group<Message = unknown> {
 
   constructor(
     readonly id: GroupId,
+    readonly protocol: Protocol,
     private readonly context: NodeContext,
     readonly store: GroupStore,
     createMachine: MachineFactory<Message>,
@@ -75,6 +77,8 @@ export class Group<Message = unknown> {
   /** Decodes at once: the frame's bytes are gone when the call returns. */
   take(peer: NodeId, kind: PartKind, part: ByteReader): void {
     if (kind === PartKind.message) this.received.push({ peer, message: this.machine.codec.decode(part) });
+    // Its replicas have states of their own: there is nothing that one could take over whole.
+    else if (this.protocol === "gossip") return;
     else if (kind === PartKind.snapshotStatus) this.takeSnapshotStatus(peer, part);
     else if (kind === PartKind.snapshotChunk) this.takeSnapshotChunk(peer, part);
   }
@@ -115,6 +119,7 @@ export class Group<Message = unknown> {
     }
     const position = request.session.positionIn(this.id);
     if (position > request.minimumPosition) request.minimumPosition = position;
+    if (this.protocol === "gossip") request.seen = request.session.seenIn(this.id);
     this.machine.request(request);
   }
 

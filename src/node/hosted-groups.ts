@@ -1,13 +1,16 @@
 import { CATALOG_GROUP, type Catalog, type KeyspaceEntry } from "../cluster/catalog.js";
 import { latin1Decode } from "../core/bytes.js";
 import type { GroupId, Incarnation, NodeId } from "../core/machine.js";
+import type { Protocol } from "../kv/grants.js";
+import { Gossip } from "../protocols/gossip/gossip.js";
+import type { GossipOptions } from "../protocols/gossip/options.js";
 import type { RaftOptions } from "../protocols/raft/options.js";
 import type { Configuration } from "../protocols/raft/quorum.js";
 import { Raft } from "../protocols/raft/raft.js";
 import type { NodeContext } from "./context.js";
 import { Group } from "./group.js";
+import type { NodeHooks } from "./hooks.js";
 import type { RecoveredGroup } from "./log/outcome.js";
-import type { NodeHooks } from "./node.js";
 import type { GroupStore, Ports } from "./ports.js";
 import type { Found } from "./start-up.js";
 import type { BufferedState } from "./state/buffered-state.js";
@@ -78,23 +81,29 @@ export class HostedGroups {
   }
 
   /** `recovering`: this replica stands in for one that was lost. */
-  open(id: GroupId, configuration: Configuration, recovering: boolean): void {
+  open(id: GroupId, protocol: Protocol, configuration: Configuration, recovering: boolean): void {
     if (this.has(id)) return;
     this.opening.add(id);
     const store = this.stores.get(id);
     this.stores.delete(id);
-    if (store !== undefined) this.start(id, store, configuration, recovering);
+    if (store !== undefined) this.start(id, store, protocol, configuration, recovering);
     else {
       this.ports.store.open(id, (error, opened) => {
         if (error !== null || opened === null) {
           this.host.fatal(`the state of group ${id} cannot be opened: ${error?.message}`);
-        } else this.start(id, opened, configuration, recovering);
+        } else this.start(id, opened, protocol, configuration, recovering);
         this.host.wake();
       });
     }
   }
 
-  private start(id: GroupId, store: GroupStore, configuration: Configuration, recovering: boolean): void {
+  private start(
+    id: GroupId,
+    store: GroupStore,
+    protocol: Protocol,
+    configuration: Configuration,
+    recovering: boolean,
+  ): void {
     const { host } = this;
     this.opening.delete(id);
     const recovered = this.recovered.get(id);
@@ -103,7 +112,7 @@ export class HostedGroups {
     const tail = recovered === undefined ? [] : [...recovered.records];
     if (recovered?.hardState) tail.push(recovered.hardState);
     host.guard(() => {
-      const group = new Group(id, host, store, (_id, state) => this.createRaft(id, state, configuration)) as Group;
+      const group = this.createGroup(id, store, protocol, configuration);
       group.machine.mayLead(this.leadAllowed);
       group.machine.diskRefused(this.diskRefusal, this.diskFull);
       group.start({ incarnation: host.incarnation, recovering }, tail);
@@ -111,6 +120,25 @@ export class HostedGroups {
       if (this.wanted.has(id)) host.groupRuns(id);
       else this.drop(id, group);
     });
+  }
+
+  private createGroup(id: GroupId, store: GroupStore, protocol: Protocol, configuration: Configuration): Group {
+    const { host } = this;
+    const group =
+      protocol === "gossip"
+        ? new Group(id, protocol, host, store, (_id, state) => this.createGossip(id, state, configuration))
+        : new Group(id, protocol, host, store, (_id, state) => this.createRaft(id, state, configuration));
+    return group as Group;
+  }
+
+  private createGossip(id: GroupId, state: BufferedState, { voters, learners }: Configuration): Gossip {
+    const options: GossipOptions = {
+      ...this.host.options.gossip,
+      node: this.host.nodeId,
+      members: [...voters, ...learners],
+      seed: this.ports.entropy.u48(),
+    };
+    return this.hooks.createGossip?.(id, options, state) ?? new Gossip(options, state);
   }
 
   private createRaft(id: GroupId, state: BufferedState, configuration: Configuration): Raft {
@@ -139,8 +167,10 @@ export class HostedGroups {
     for (const keyspace of catalog.keyspaces.values()) wanted.add(keyspace.group);
     this.wanted = wanted;
     for (const keyspace of catalog.keyspaces.values()) {
-      const { group, voters, learners } = keyspace;
-      this.open(group, { voters, learners, outgoing: [] }, this.standsInFor(keyspace));
+      const { group, protocol, voters, learners } = keyspace;
+      // It is to serve after a restart that reaches nobody: what the catalog says of it must not wait for a leader.
+      if (protocol === "gossip" && !this.has(group)) this.running.get(CATALOG_GROUP)?.askCheckpoint();
+      this.open(group, protocol, { voters, learners, outgoing: [] }, this.standsInFor(keyspace));
     }
     for (const [id, group] of this.running) if (!wanted.has(id)) this.drop(id, group);
     this.forgetDropped(catalog.nextGroup);

@@ -5,15 +5,15 @@ import { type GroupId, type Incarnation, MemoryLost, NODE_RECORDS, type NodeId }
 import type { Backend, BackendStatus, Principal, Session } from "../kv/backend.js";
 import { type Command, Op } from "../kv/command.js";
 import type { KvError } from "../kv/errors.js";
+import type { Protocol } from "../kv/grants.js";
 import { Level } from "../kv/level.js";
-import type { RaftOptions } from "../protocols/raft/options.js";
 import type { Configuration } from "../protocols/raft/quorum.js";
-import type { Raft } from "../protocols/raft/raft.js";
 import { type AdminDone, CatalogKeeper, type KeeperHost } from "./catalog-keeper.js";
 import type { NodeContext } from "./context.js";
 import { answerFormingQuestion, Forming } from "./forming.js";
 import { type FrameWriter, PartKind, readFrame } from "./frame.js";
 import type { Group } from "./group.js";
+import type { NodeHooks } from "./hooks.js";
 import { type GroupsHost, HostedGroups } from "./hosted-groups.js";
 import type { Identity, IdentityChanges } from "./identity.js";
 import { IdentityFile } from "./identity-file.js";
@@ -26,7 +26,6 @@ import { Router, type RouterHost } from "./router.js";
 import { type NodeRequest, NodeSession } from "./session.js";
 import { issueToken, takeToken } from "./session-token.js";
 import { type Found, StartUp } from "./start-up.js";
-import type { BufferedState } from "./state/buffered-state.js";
 import { StateDamaged } from "./state/state-damaged.js";
 import { nodeStatus } from "./status.js";
 import { WindDown } from "./wind-down.js";
@@ -38,15 +37,6 @@ export interface NodeEvents {
   notice(message: string): void;
   /** The node has stopped working; its process must end. `rebuild`: the next start sets the data aside. */
   fatal(reason: string, rebuild: boolean): void;
-}
-
-export interface NodeHooks {
-  /** Another raft, for a planted bug. */
-  readonly createRaft?: (options: RaftOptions, state: BufferedState) => Raft;
-  /** Sees every entry applied, by group. */
-  readonly onApply?: (group: GroupId, index: number, term: number, payload: Uint8Array) => void;
-  /** Verify all states in this process before they are used (the runtime has a child process do it). */
-  readonly verifyStates?: boolean;
 }
 
 /**
@@ -140,7 +130,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     }
     this.events.identityChanged(this.identity);
     this.state = "running";
-    if (this.identity.formed) this.groups.open(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering);
+    if (this.identity.formed)
+      this.groups.open(CATALOG_GROUP, "raft", this.catalogConfiguration, this.identity.recovering);
     else this.form();
     this.wake();
   }
@@ -158,7 +149,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
         );
       }
       this.changeIdentity({ formed: true, recovering: outcome === "recovering", founders }, () =>
-        this.groups.open(CATALOG_GROUP, this.catalogConfiguration, this.identity.recovering),
+        this.groups.open(CATALOG_GROUP, "raft", this.catalogConfiguration, this.identity.recovering),
       );
     });
   }
@@ -254,8 +245,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.router.catalogFresh();
   }
 
-  createKeyspace(name: string, defaultLevel: Level, done: AdminDone): void {
-    this.keeper.createKeyspace(name, defaultLevel, done);
+  createKeyspace(name: string, protocol: Protocol, defaultLevel: Level, done: AdminDone): void {
+    this.keeper.createKeyspace(name, protocol, defaultLevel, done);
   }
 
   dropKeyspace(name: string, done: AdminDone): void {

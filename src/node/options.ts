@@ -1,4 +1,5 @@
 import type { NodeId } from "../core/machine.js";
+import { GOSSIP_DEFAULTS, type GossipOptions } from "../protocols/gossip/options.js";
 import { RAFT_DEFAULTS, type RaftOptions } from "../protocols/raft/options.js";
 import { LOG_DEFAULTS, type LogOptions } from "./log/options.js";
 
@@ -31,7 +32,10 @@ export interface NodeOptions {
   readonly snapshotChunkBytes: number;
   readonly log: Omit<LogOptions, "freshIdentity">;
   readonly raft: RaftTuning;
+  readonly gossip: GossipTuning;
 }
+
+export type GossipTuning = Omit<GossipOptions, "node" | "members" | "seed">;
 
 export type RaftTuning = Omit<RaftOptions, "node" | "configuration" | "seed" | "newClientId">;
 
@@ -46,6 +50,7 @@ export const NODE_DEFAULTS = {
   snapshotChunkBytes: 256 * 1024,
   log: LOG_DEFAULTS,
   raft: RAFT_DEFAULTS,
+  gossip: GOSSIP_DEFAULTS,
 } as const;
 
 export const VOTERS_MAX = 5;

@@ -18,7 +18,8 @@ export function receiptOf(
 ): Receipt | null {
   const { level, position, command } = request;
   if (result.kind === ResultKind.error || command.op === Op.progress) return null;
-  const { leader, epoch } = machine.describe();
+  const { leader, epoch, counters } = machine.describe();
+  if (request.group?.protocol === "gossip") return gossipReceipt(request, counters ?? {}, options);
   const write = isWrite(command.op);
   const durableOn = [];
   for (const replica of options.durable ? machine.progress() : []) {
@@ -35,5 +36,32 @@ export function receiptOf(
     position,
     durableOn: durableOn.sort((a, b) => a - b),
     evidence: write ? "log" : level === Level.linearizable ? "read-index" : "local",
+  };
+}
+
+/** Nobody else was asked: what is known of the others is what they last told. */
+function gossipReceipt(
+  request: NodeRequest,
+  counters: Readonly<Record<string, number>>,
+  options: NodeOptions,
+): Receipt {
+  const { level, command, clockMs, clockLogical } = request;
+  const write = isWrite(command.op);
+  return {
+    asked: level,
+    given: level,
+    protocol: "gossip",
+    node: options.node,
+    leader: 0,
+    epoch: 0,
+    position: 0,
+    durableOn: write && options.durable ? [options.node] : [],
+    evidence: write ? "own-log" : "local",
+    clock: { ms: clockMs, logical: clockLogical },
+    staleness: {
+      missingWrites: counters.missing ?? 0,
+      reachablePeers: counters.reachable ?? 0,
+      peers: counters.peers ?? 0,
+    },
   };
 }

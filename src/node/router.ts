@@ -41,7 +41,8 @@ export class Router {
     const group = this.groupFor(request);
     if (group === undefined) this.waitForGroup(request);
     else {
-      const grant = findGrant("raft", {}, request.level);
+      if (request.takesDefault) request.level = this.defaultLevel(request);
+      const grant = findGrant(group.protocol, {}, request.level);
       if (grant instanceof KvError) this.refuse(request, errorResult(grant));
       else group.enqueue(request);
     }
@@ -52,10 +53,17 @@ export class Router {
     if (!this.verified) return undefined;
     const { keeper } = this.host;
     // Any other read may see the past, and so a keyspace of the past.
-    const needsFresh = isWrite(request.command.op) || request.level === Level.linearizable;
-    if (needsFresh && !keeper.isFresh) return undefined;
     const keyspace = keeper.catalog.keyspaces.get(request.keyspace);
+    // A keyspace that is there for those who can reach nobody does not wait for the catalog's majority either.
+    const needsFresh =
+      keyspace?.protocol !== "gossip" && (isWrite(request.command.op) || request.level === Level.linearizable);
+    if (needsFresh && !keeper.isFresh) return undefined;
     return keyspace === undefined ? undefined : this.host.group(keyspace.group);
+  }
+
+  private defaultLevel({ session, keyspace }: NodeRequest): Level {
+    const entry = session.isCatalog ? undefined : this.host.keeper.catalog.keyspaces.get(keyspace);
+    return entry?.defaultLevel ?? Level.linearizable;
   }
 
   refuse(request: NodeRequest, result: Result): void {

@@ -5,6 +5,7 @@ import { KvError } from "../kv/errors.js";
 import type { Level } from "../kv/level.js";
 import { type ReplySink, Request, type RequestId } from "../kv/request.js";
 import { errorResult, type Result } from "../kv/result.js";
+import { Seen } from "../kv/seen.js";
 import type { Group } from "./group.js";
 import type { GamutNode } from "./node.js";
 
@@ -21,6 +22,8 @@ export class NodeRequest extends Request {
     sink: ReplySink,
     readonly session: NodeSession,
     readonly keyspace: string,
+    /** No level was asked for: it gets the keyspace's own, which this node may have to ask for first. */
+    readonly takesDefault: boolean,
   ) {
     super(command, level, sink);
     // A local read may not overtake a linearizable one: what it sees could be older. So levels are kinds, too.
@@ -42,6 +45,8 @@ export class NodeSession implements Session {
   private closed = false;
   /** Position of the last read or write, by group. */
   readonly positions = new Map<number, number>();
+  /** What was written and read in groups without an order. */
+  readonly seen = new Map<number, Seen>();
 
   constructor(
     private readonly node: GamutNode,
@@ -56,7 +61,7 @@ export class NodeSession implements Session {
 
   submitWithId(command: Command, id: RequestId | null, sink: ReplySink, tag: number): NodeRequest {
     const level = this.level ?? this.node.defaultLevel(this.keyspace);
-    const request = new NodeRequest(command, level, sink, this, this.keyspace);
+    const request = new NodeRequest(command, level, sink, this, this.keyspace, this.level === null);
     request.id = id;
     request.tag = tag;
     request.deadlineMs = this.node.deadlineFor(command, this.timeoutMs);
@@ -74,6 +79,15 @@ export class NodeSession implements Session {
   /** What a local read of this group must have seen. */
   positionIn(group: number): number {
     return this.positions.get(group) ?? 0;
+  }
+
+  seenIn(group: number): Seen {
+    let seen = this.seen.get(group);
+    if (seen === undefined) {
+      seen = new Seen();
+      this.seen.set(group, seen);
+    }
+    return seen;
   }
 
   /** The answer is known: hand it on, then let the next run begin. */

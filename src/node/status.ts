@@ -44,6 +44,7 @@ function keyspaceStatus(keyspace: KeyspaceEntry, groups: HostedGroups): Keyspace
     keys: group === undefined ? null : keysOf(group),
     // Also while its replica of the catalog recovers: no other node may lose its memory until that counts again.
     recovering: (described?.recovering ?? false) || (catalog?.recovering ?? true),
+    counters: described?.counters ?? {},
     replicas: [...keyspace.voters, ...keyspace.learners],
     progress: (group?.machine.progress() ?? []).map(({ node, durablePosition }) => ({ node, durablePosition })),
   };

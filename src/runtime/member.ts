@@ -1,7 +1,8 @@
 /** One member of a cluster in this process: the ports on a data folder and the peer port, and the node on top of them. */
 import { existsSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { GamutNode, type NodeHooks } from "../node/node.js";
+import type { NodeHooks } from "../node/hooks.js";
+import { GamutNode } from "../node/node.js";
 import type { NodeOptions } from "../node/options.js";
 import type { DiskError } from "../node/ports.js";
 import { type NodeFacade, RecordedNode } from "../node/record/recorded-node.js";

@@ -23,6 +23,8 @@ const STORE_STATUS: Readonly<Record<ErrorCode, number>> = {
   bad_token: 400,
   cross_group: 400,
   level_unsupported: 400,
+  operation_unsupported: 400,
+  clock_ahead: 503,
   key_too_long: 413,
   value_too_large: 413,
   batch_too_large: 413,

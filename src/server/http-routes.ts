@@ -6,7 +6,8 @@ import type { z } from "zod";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
-import { LEVEL_NAMES, Level, levelByName } from "../kv/level.js";
+import { DEFAULT_LEVELS } from "../kv/grants.js";
+import { LEVEL_NAMES, levelByName } from "../kv/level.js";
 import { COMMAND_LIMITS, checkCommand } from "../kv/limits.js";
 import type { Receipt } from "../kv/receipt.js";
 import type { Request } from "../kv/request.js";
@@ -193,11 +194,12 @@ export class HttpRoutes {
 
   private async createKeyspace(request: FastifyRequest, reply: FastifyReply): Promise<object> {
     const body = request.body as z.infer<typeof schemas.createKeyspaceSchema>;
-    const level = body?.level === undefined ? Level.linearizable : levelByName(body.level)!;
+    const protocol = body?.protocol ?? "raft";
+    const level = body?.level === undefined ? DEFAULT_LEVELS[protocol] : levelByName(body.level)!;
     const name = keyspaceOf(request);
-    await this.administer((done) => this.service.backend.createKeyspace(name, level, done));
+    await this.administer((done) => this.service.backend.createKeyspace(name, protocol, level, done));
     reply.status(201);
-    return { name, defaultLevel: LEVEL_NAMES[level] };
+    return { name, protocol, defaultLevel: LEVEL_NAMES[level] };
   }
 
   private async dropKeyspace(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

@@ -1,6 +1,7 @@
 /** The JSON bodies of the HTTP wire: what is accepted, what is answered, and what the OpenAPI document says, in one place. */
 import { z } from "zod";
 import { parseDuration } from "../kv/duration.js";
+import { PROTOCOLS } from "../kv/grants.js";
 import { parseInt64 } from "../kv/integer-text.js";
 import { LEVEL_NAMES } from "../kv/level.js";
 import { COMMAND_LIMITS, SCAN_KEYS_MAX } from "../kv/limits.js";
@@ -133,7 +134,9 @@ export const keysQuerySchema = z.strictObject({
 });
 
 export const keyspaceParamsSchema = z.strictObject({ keyspace: z.string().min(1) });
-export const createKeyspaceSchema = z.strictObject({ level: levelSchema.optional() }).nullish();
+export const createKeyspaceSchema = z
+  .strictObject({ protocol: z.enum(PROTOCOLS).optional(), level: levelSchema.optional() })
+  .nullish();
 
 const keyspaceStatus = z.looseObject({
   name: z.string(),
@@ -152,7 +155,7 @@ const keyspaceStatus = z.looseObject({
 
 export const keyspaceSchema = keyspaceStatus;
 export const keyspacesSchema = z.object({ keyspaces: z.array(keyspaceStatus) });
-export const createdSchema = z.object({ name: z.string(), defaultLevel: z.enum(LEVELS) });
+export const createdSchema = z.object({ name: z.string(), protocol: z.enum(PROTOCOLS), defaultLevel: z.enum(LEVELS) });
 
 export const statusSchema = z.looseObject({
   node: z.int(),

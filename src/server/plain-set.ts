@@ -17,6 +17,7 @@ const ATTEMPTS_MAX = 32;
 export class PlainSet implements ReplySink {
   private attempts = 0;
   private isReading = true;
+  private isUnconditional = false;
   private readonly answer: (write: (writer: MemcachedWriter) => void) => void;
 
   private constructor(
@@ -45,7 +46,8 @@ export class PlainSet implements ReplySink {
   reply(request: Request, result: Result): void {
     if (this.connection.isClosed) return;
     this.connection.lastReceipt = request.receipt;
-    if (result.kind === ResultKind.error) this.finish(errorLine(result.error!));
+    if (result.error?.code === "operation_unsupported" && !this.isUnconditional) this.writeAnyway();
+    else if (result.kind === ResultKind.error) this.finish(errorLine(result.error!));
     else if (this.isReading) this.write(result);
     else if (result.kind === ResultKind.ok) this.finish("STORED");
     else if (this.attempts < ATTEMPTS_MAX) this.read();
@@ -69,6 +71,12 @@ export class PlainSet implements ReplySink {
     this.attempts += 1;
     this.isReading = false;
     this.connection.session.submit(command, this, 0);
+  }
+
+  /** Without an order of all writes there is no condition: what this node has was compared, and that is all there is. */
+  private writeAnyway(): void {
+    this.isUnconditional = true;
+    this.connection.session.submit(setCommand(this.key, this.value), this, 0);
   }
 
   private finish(line: string): void {

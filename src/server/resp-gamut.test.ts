@@ -162,5 +162,7 @@ test("STATUS", async () => {
   const status = JSON.parse(reply.slice(reply.indexOf("\r\n") + 2)) as BackendStatus;
   expect(status).toEqual(backend.status());
   expect((await raw.ask(["GAMUT", "STATUS", "x"]))[0]).toMatch(/^-ERR wrong number of arguments/);
-  expect((await raw.ask(["GAMUT", "HELP"]))[0]).toContain("+KEYSPACE CREATE <name> [LEVEL <level>]\r\n");
+  expect((await raw.ask(["GAMUT", "HELP"]))[0]).toContain(
+    "+KEYSPACE CREATE <name> [PROTOCOL raft | gossip] [LEVEL <level>]\r\n",
+  );
 });

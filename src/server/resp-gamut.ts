@@ -2,7 +2,8 @@
 import { type Arguments, errorText, type RespWriter, SYNTAX_ERROR, wrongArity } from "../codec/resp/index.js";
 import { utf8Encode } from "../core/bytes.js";
 import { KvError } from "../kv/errors.js";
-import { LEVEL_NAMES, Level, levelByName } from "../kv/level.js";
+import { DEFAULT_LEVELS, PROTOCOLS, type Protocol, protocolByName } from "../kv/grants.js";
+import { LEVEL_NAMES, type Level, levelByName } from "../kv/level.js";
 import { type Receipt, renderReceipt } from "../kv/receipt.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
 import { answerCall } from "./resp-call.js";
@@ -14,8 +15,8 @@ const HELP = [
   "    One operation of the SDK, which stands by itself; argument and answer are binary.",
   "EXPLAIN [ON | OFF]",
   "    ON: keep the receipt of each answer, and (RESP3) put it before the answer. Alone: the receipt of the last answer.",
-  "KEYSPACE CREATE <name> [LEVEL <level>]",
-  "    Make a keyspace, whose default level is linearizable unless another is given.",
+  "KEYSPACE CREATE <name> [PROTOCOL raft | gossip] [LEVEL <level>]",
+  "    Make a keyspace, of raft unless gossip is given; its default level is linearizable (gossip: eventual) unless one is given.",
   "KEYSPACE DROP <name>",
   "    Remove a keyspace and all that is in it.",
   "KEYSPACE LIST",
@@ -102,22 +103,36 @@ function answerKeyspace(connection: RespConnection, request: Arguments, writer: 
   else listKeyspaces(connection, writer);
 }
 
+/** `GAMUT KEYSPACE CREATE name [PROTOCOL protocol] [LEVEL level]`, the options in any order. */
 function createKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (request.count !== 4 && request.count !== 6) {
+  if (request.count < 4 || request.count > 8 || request.count % 2 !== 0) {
     writer.error(wrongArity("gamut|keyspace"));
     return;
   }
-  let level: Level = Level.linearizable;
-  if (request.count === 6) {
-    const chosen = levelByName(request.text(5).toLowerCase());
-    if (!request.is(4, "LEVEL") || chosen === null) {
-      const levels = Object.values(LEVEL_NAMES).join(", ");
-      writer.error(request.is(4, "LEVEL") ? `ERR there is no such level; there are ${levels}` : SYNTAX_ERROR);
+  let protocol: Protocol = "raft";
+  let level: Level | null = null;
+  for (let at = 4; at < request.count; at += 2) {
+    const name = request.text(at + 1).toLowerCase();
+    if (request.is(at, "PROTOCOL")) {
+      const chosen = protocolByName(name);
+      if (chosen === null) {
+        writer.error(`ERR there is no such protocol; there are ${PROTOCOLS.join(", ")}`);
+        return;
+      }
+      protocol = chosen;
+    } else if (request.is(at, "LEVEL")) {
+      level = levelByName(name);
+      if (level === null) {
+        writer.error(`ERR there is no such level; there are ${Object.values(LEVEL_NAMES).join(", ")}`);
+        return;
+      }
+    } else {
+      writer.error(SYNTAX_ERROR);
       return;
     }
-    level = chosen;
   }
-  connection.service.backend.createKeyspace(request.text(3), level, answerWhenDone(connection));
+  const defaultLevel = level ?? DEFAULT_LEVELS[protocol];
+  connection.service.backend.createKeyspace(request.text(3), protocol, defaultLevel, answerWhenDone(connection));
 }
 
 function dropKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {

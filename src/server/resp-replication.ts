@@ -22,7 +22,7 @@ export function keyspaceOf(connection: RespConnection, status: BackendStatus): K
 export function answerRole(connection: RespConnection, _request: Arguments, writer: RespWriter): void {
   const status = connection.service.backend.status();
   const keyspace = keyspaceOf(connection, status);
-  if (keyspace?.leader === status.node) {
+  if (keyspace !== undefined && isMaster(keyspace, status)) {
     const slaves = slavesOf(keyspace, status);
     writer.array(3);
     writer.bulkText("master");
@@ -48,7 +48,7 @@ export function replicationLines(connection: RespConnection, status: BackendStat
   const keyspace = keyspaceOf(connection, status);
   if (keyspace === undefined) return ["role:slave", "master_link_status:down"];
   const leader = leaderOf(keyspace, status);
-  const own = keyspace.leader === status.node ? masterLines(slavesOf(keyspace, status)) : slaveLines(keyspace, leader);
+  const own = isMaster(keyspace, status) ? masterLines(slavesOf(keyspace, status)) : slaveLines(keyspace, leader);
   return [
     ...own,
     `gamut_leader:${keyspace.leader}`,
@@ -76,6 +76,11 @@ function slaveLines(keyspace: KeyspaceStatus, leader: MemberStatus | undefined):
     "slave_read_only:0",
     "connected_slaves:0",
   ];
+}
+
+/** Without an order of writes every node is one. */
+function isMaster({ leader, protocol }: KeyspaceStatus, { node }: BackendStatus): boolean {
+  return leader === node || protocol === "gossip";
 }
 
 function leaderOf(keyspace: KeyspaceStatus | undefined, status: BackendStatus): MemberStatus | undefined {

@@ -75,9 +75,14 @@ export abstract class Caller {
     if (this.connection?.isAlive) return true;
     this.connection = this.fleet.connect(this.random, this.home);
     if (this.connection === null) return false;
-    if (!this.tokenAccepted(this.connection)) this.seen.clear();
+    const resumed = this.tokenAccepted(this.connection);
+    if (!resumed) this.seen.clear();
+    this.sessionBegins(resumed);
     return true;
   }
+
+  /** `resumed`: it goes on where the one before was left. */
+  protected sessionBegins(_resumed: boolean): void {}
 
   private tokenAccepted({ session }: Connection): boolean {
     const { fleet, token } = this;

@@ -9,6 +9,8 @@ import type { Store } from "../kv/store.js";
 import { endOfTable, Table } from "../kv/tables.js";
 import type { LogOptions } from "../node/log/options.js";
 import type { GamutNode } from "../node/node.js";
+import type { Gossip } from "../protocols/gossip/gossip.js";
+import type { GossipOptions } from "../protocols/gossip/options.js";
 import { Election } from "../protocols/raft/election.js";
 import { Leader } from "../protocols/raft/leader.js";
 import { MessageKind } from "../protocols/raft/message.js";
@@ -21,6 +23,7 @@ export interface Canary {
   readonly name: string;
   /** What it breaks, and what must come of it. */
   readonly story: string;
+  readonly makeGossip?: (options: GossipOptions, state: State) => Gossip;
   readonly makeRaft?: (options: RaftOptions, state: State) => Raft;
   /** What the log's recovery makes of bytes that it cannot explain. */
   readonly logVerdict?: LogOptions["verdict"];
@@ -245,11 +248,11 @@ export const CANARIES: readonly Canary[] = [
 ];
 
 /** The canary of that name; null for "", which is none. Throws on an unknown name. */
-export function canaryByName(name: string): Canary | null {
+export function canaryByName(name: string, canaries: readonly Canary[] = CANARIES): Canary | null {
   if (name === "") return null;
-  const found = CANARIES.find((canary) => canary.name === name);
+  const found = canaries.find((canary) => canary.name === name);
   if (found === undefined) {
-    throw new Error(`there is no canary ${name}; there are ${CANARIES.map((canary) => canary.name).join(", ")}`);
+    throw new Error(`there is no canary ${name}; there are ${canaries.map((canary) => canary.name).join(", ")}`);
   }
   return found;
 }

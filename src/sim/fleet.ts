@@ -91,7 +91,7 @@ export class Fleet implements ReplySink {
   readonly history = new HistoryRecorder();
   readonly counters = new FleetCounters();
   readonly lives = new Lives();
-  private readonly clients: Caller[] = [];
+  protected readonly clients: Caller[] = [];
   private readonly calls = new Map<number, Call>();
   private readonly connections: Connection[] = [];
   private readonly random: Random;
@@ -110,7 +110,12 @@ export class Fleet implements ReplySink {
   ) {
     const random = new Random(world.plan.seed);
     this.random = random.fork("wire");
-    const { clients, surveyors, tenants } = world.plan.workload;
+    this.hire(random);
+  }
+
+  /** The clients of the run. Overridden where another kind is at work. */
+  protected hire(random: Random): void {
+    const { clients, surveyors, tenants } = this.world.plan.workload;
     for (let i = 1; i <= clients; i += 1) this.clients.push(new Client(this, i, random.fork(`client ${i}`)));
     for (let i = 1; i <= surveyors; i += 1) this.clients.push(new Surveyor(this, i, random.fork(`surveyor ${i}`)));
     for (let i = 1; i <= tenants; i += 1) this.clients.push(new Tenant(this, i, random.fork(`tenant ${i}`)));

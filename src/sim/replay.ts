@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, CodecError, copyBytes, latin1Decode } from "../core/bytes.js";
 import { decodeCommand } from "../kv/command-codec.js";
 import type { KvError } from "../kv/errors.js";
+import type { Protocol } from "../kv/grants.js";
 import type { Level } from "../kv/level.js";
 import type { Request, RequestId } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
@@ -148,7 +149,8 @@ export class Replay {
         break;
       case EventKind.createKeyspace: {
         const name = reader.latin1();
-        node.createKeyspace(name, reader.u8() as Level, this.adminSink());
+        const protocol = reader.latin1() as Protocol;
+        node.createKeyspace(name, protocol, reader.u8() as Level, this.adminSink());
         break;
       }
       case EventKind.dropKeyspace:

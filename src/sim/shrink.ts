@@ -1,5 +1,5 @@
 import type { SimulationPlan } from "./plan.js";
-import { Simulation } from "./simulation.js";
+import { simulate } from "./simulate.js";
 
 export interface Shrunk {
   readonly plan: SimulationPlan;
@@ -31,7 +31,7 @@ function firstThatFails(best: Shrunk): Shrunk | null {
   for (const candidate of smallerPlans(best.plan)) {
     if (runs >= RUNS_MAX) break;
     runs += 1;
-    const { violation } = new Simulation(candidate).run();
+    const { violation } = simulate(candidate);
     if (violation !== null) return { plan: candidate, violation, runs };
   }
   return runs === best.runs ? null : { ...best, runs };

@@ -85,7 +85,7 @@ describe("swarm", () => {
   });
 
   test("knows its protocols and canaries", () => {
-    expect(() => runSeed(1, "paxos")).toThrow("knows no protocol paxos; it knows raft");
+    expect(() => runSeed(1, "paxos")).toThrow("knows no protocol paxos; it knows raft, gossip");
     expect(() => runSeed(1, "raft", "parrot")).toThrow("there is no canary parrot; there are unheld-vote");
     expect(canaryByName("")).toBeNull();
   });

@@ -1,6 +1,7 @@
 import { planOf } from "./plan.js";
+import type { Verdict } from "./rig.js";
 import { shrink } from "./shrink.js";
-import { Simulation, type Verdict } from "./simulation.js";
+import { simulate } from "./simulate.js";
 
 export interface SwarmOptions {
   readonly protocol: string;
@@ -33,14 +34,8 @@ export interface SwarmReport {
   readonly coverage: Readonly<Record<string, number>>;
 }
 
-/** The protocols that the simulator knows. */
-export const SIMULATED_PROTOCOLS: readonly string[] = ["raft"];
-
 export function runSeed(seed: number, protocol: string, canary = ""): Verdict {
-  if (!SIMULATED_PROTOCOLS.includes(protocol)) {
-    throw new Error(`the simulator knows no protocol ${protocol}; it knows ${SIMULATED_PROTOCOLS.join(", ")}`);
-  }
-  return new Simulation(planOf(seed, protocol, canary)).run();
+  return simulate(planOf(seed, protocol, canary));
 }
 
 export function replayCommand(seed: number, protocol: string, canary: string): string {

@@ -38,7 +38,7 @@ export class Tenant extends Caller {
     this.change(keyspace, "down", "up");
     fleet.administer(
       this.connection!,
-      (node, done) => node.createKeyspace(keyspace, Level.linearizable, done),
+      (node, done) => node.createKeyspace(keyspace, "raft", Level.linearizable, done),
       (outcome) => {
         if (this.changed(outcome, "keyspace_exists")) {
           fleet.counters.keyspacesMade += 1;

@@ -228,6 +228,22 @@ describe("levels and sessions", () => {
     await cluster.ready();
   });
 
+  it("a keyspace without an order of writes: sent once, read at its level, and what needs an order is refused", async () => {
+    await resp("GAMUT", "KEYSPACE", "CREATE", "feed", "PROTOCOL", "gossip");
+    const feed = client().keyspace("feed");
+    await until("the keyspace is there", 10_000, async () => (await feed.set("a", "1")).kind === "ok");
+    expect(await feed.set("b", "2", { expireIn: 3_600_000 })).toMatchObject({ kind: "ok" });
+    const [first, second] = await Promise.all([feed.set("c", "3"), feed.set("d", "4")]);
+    expect(ok(first).versionstamp).not.toBe(ok(second).versionstamp);
+    await until("all is everywhere", 10_000, async () => (await keysOf(feed.list({ prefix: "" }))).length === 4);
+    expect(await feed.get("b")).toMatchObject({ value: "2" });
+    expect(await feed.delete("a")).toMatchObject({ kind: "ok" });
+    expect(await feed.get("a")).toMatchObject({ value: null });
+    for (const refused of [await feed.sum("n", 1), await feed.atomic().set("x", "1").commit()]) {
+      expect(refused).toMatchObject({ kind: "error", definite: true, code: "operation_unsupported" });
+    }
+  });
+
   it("tokens: of nowhere, of another cluster, of a keyspace that is gone", async () => {
     const gamut = client();
     expect(client().token()).toBe("");

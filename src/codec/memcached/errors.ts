@@ -30,6 +30,8 @@ const DIALECT: Readonly<Record<ErrorCode, Dialect>> = {
   bad_token: "server",
   cross_group: "server",
   level_unsupported: "server",
+  operation_unsupported: "server",
+  clock_ahead: "server",
   key_too_long: "badFormat",
   value_too_large: "tooLarge",
   batch_too_large: "server",

@@ -47,7 +47,7 @@ export const EventKind = {
   /** allowed u8 */
   stateVerified: 20,
   stop: 21,
-  /** name latin1, level u8 */
+  /** name latin1, protocol latin1, level u8 */
   createKeyspace: 22,
   /** name latin1 */
   dropKeyspace: 23,

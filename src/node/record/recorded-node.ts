@@ -4,6 +4,7 @@ import type { BackendStatus, Principal, Session } from "../../kv/backend.js";
 import type { Command } from "../../kv/command.js";
 import { encodeCommand } from "../../kv/command-codec.js";
 import type { KvError } from "../../kv/errors.js";
+import type { Protocol } from "../../kv/grants.js";
 import type { Level } from "../../kv/level.js";
 import type { ReplySink, Request, RequestId } from "../../kv/request.js";
 import type { Result } from "../../kv/result.js";
@@ -114,11 +115,12 @@ export class RecordedNode implements NodeFacade {
     return this.node.waitingFor;
   }
 
-  createKeyspace(name: string, defaultLevel: Level, done: (error: KvError | null) => void): void {
+  createKeyspace(name: string, protocol: Protocol, defaultLevel: Level, done: (error: KvError | null) => void): void {
     const writer = this.recorder.event(EventKind.createKeyspace);
     writer.latin1(name);
+    writer.latin1(protocol);
     writer.u8(defaultLevel);
-    this.node.createKeyspace(name, defaultLevel, this.bracketed(done));
+    this.node.createKeyspace(name, protocol, defaultLevel, this.bracketed(done));
   }
 
   dropKeyspace(name: string, done: (error: KvError | null) => void): void {

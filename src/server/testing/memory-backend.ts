@@ -3,6 +3,7 @@ import type { Backend, BackendStatus, KeyspaceStatus, Principal, Session } from 
 import { SectionWriter, writeBatch } from "../../kv/batch.js";
 import { type Command, isWrite, Op } from "../../kv/command.js";
 import { KvError } from "../../kv/errors.js";
+import type { Protocol } from "../../kv/grants.js";
 import { LEVEL_NAMES, Level } from "../../kv/level.js";
 import { Meta } from "../../kv/meta.js";
 import type { Receipt } from "../../kv/receipt.js";
@@ -90,7 +91,7 @@ export class MemoryBackend implements Backend {
     this.keyspaces.set(name, new Keyspace());
   }
 
-  createKeyspace(name: string, defaultLevel: Level, done: (error: KvError | null) => void): void {
+  createKeyspace(name: string, _protocol: Protocol, defaultLevel: Level, done: (error: KvError | null) => void): void {
     this.administer(() => {
       if (this.keyspaces.has(name)) done(new KvError("keyspace_exists"));
       else {

@@ -1,0 +1,300 @@
+import { mergeHybrid, nextHybrid } from "../../core/hybrid-clock.js";
+import { type Command, CommandFlag, isWrite, NO_DEADLINE, Op } from "../../kv/command.js";
+import { type ErrorCode, KvError } from "../../kv/errors.js";
+import { executeRead } from "../../kv/execute.js";
+import { Level } from "../../kv/level.js";
+import { checkCommand } from "../../kv/limits.js";
+import { orderlessProblem } from "../../kv/orderless.js";
+import type { Request } from "../../kv/request.js";
+import { errorResult, integerResult, Result, ResultKind } from "../../kv/result.js";
+import { SeenOrigin } from "../../kv/seen.js";
+import type { Gossip } from "./gossip.js";
+import { encodeItems, Item } from "./item.js";
+import { upperMedian } from "./peers.js";
+import { RequestWaits, type WaitHost } from "./request-waits.js";
+import { SectionKind } from "./section.js";
+import type { OwnWrite } from "./section-log.js";
+import { raiseSeen, sessionView } from "./session-view.js";
+import { Stamp } from "./stamp.js";
+
+const NO_DEPENDENCIES: readonly SeenOrigin[] = [];
+
+/** Requests of clients: refused, answered, or made into writes of this node. */
+export class Gateway implements WaitHost {
+  /** Why no writes are taken: the disk is short of room; "" when it is not. */
+  refusal = "";
+  private readonly waits = new RequestWaits(this);
+  private turn: OwnWrite[] = [];
+  private turnBytes = 0;
+  /** Requests and bytes that are not durable yet. */
+  private pendingCount = 0;
+  private pendingBytes = 0;
+  /** Of the newest write given a stamp in this life. */
+  protected sequence = 0;
+  /** Answered before their writes were durable: the deadline passed, or the group went. */
+  private readonly answered = new Set<Request>();
+
+  constructor(protected readonly gossip: Gossip) {}
+
+  get waitingCount(): number {
+    return this.waits.size + this.pendingCount;
+  }
+
+  started(): void {
+    this.lifeBegins();
+  }
+
+  lifeBegins(): void {
+    const { node, hard, replica } = this.gossip;
+    this.sequence = replica.origins.get(node, hard.incarnation).have.highest;
+  }
+
+  request(request: Request): void {
+    const problem = checkCommand(request.command) ?? orderlessProblem(request, "gossip");
+    if (problem !== null) this.reply(request, errorResult(problem));
+    else if (isWrite(request.command.op)) this.write(request);
+    else this.read(request);
+  }
+
+  // Writes
+
+  private write(request: Request): void {
+    const refusal = this.writeRefusal(request);
+    if (refusal !== null) {
+      this.reply(request, errorResult(refusal));
+      return;
+    }
+    const items = this.itemsOf(request);
+    if (items.length === 0) {
+      this.reply(request, request.command.op === Op.delete ? integerResult(0n) : new Result(ResultKind.ok));
+      return;
+    }
+    this.turn.push({ request, items });
+    this.pendingCount += 1;
+    for (const item of items) this.turnBytes += item.byteLength;
+    if (this.turnBytes >= this.gossip.options.maxRecordBytes) this.flush();
+  }
+
+  private writeRefusal({ seen }: Request): KvError | null {
+    const { gossip } = this;
+    const { options } = gossip;
+    if (this.refusal !== "") return new KvError("disk_full", this.refusal);
+    if (this.pendingCount >= options.maxPendingRequests) return new KvError("overloaded");
+    if (this.pendingBytes + this.turnBytes >= options.maxPendingBytes) return new KvError("overloaded");
+    const aheadMs = this.clockAheadMs();
+    if (aheadMs > options.maxOffsetMs) {
+      return new KvError(
+        "clock_ahead",
+        `the clock of node ${gossip.node} is ${Math.ceil(aheadMs)} ms ahead of its peers' (at most ${options.maxOffsetMs} are allowed); nothing was written: set the clock right, or write at another node`,
+      );
+    }
+    if (seen !== null && seen.ms > gossip.wallMs + options.maxOffsetMs) return this.behind(seen.ms);
+    return null;
+  }
+
+  /** How far a stamp given out now would be ahead of what the reachable peers call the time. Overridden by a canary. */
+  protected clockAheadMs(): number {
+    const { gossip } = this;
+    const peersMs = upperMedian(gossip.antiEntropy.peerClocks());
+    return peersMs === null ? 0 : gossip.nowMs - peersMs;
+  }
+
+  private behind(seenMs: number): KvError {
+    const { node, wallMs } = this.gossip;
+    return new KvError(
+      "unavailable",
+      `the session has seen writes of ${Math.ceil(seenMs - wallMs)} ms after the clock of node ${node}: it waits for that clock, or another node serves it`,
+    );
+  }
+
+  private itemsOf(request: Request): Item[] {
+    const { command, seen } = request;
+    const { gossip } = this;
+    if (seen !== null) gossip.clock = mergeHybrid(gossip.clock, seen);
+    const dependencies = this.dependenciesOf(request);
+    const keys = command.op === Op.set ? [command.key] : (command.keys ?? []);
+    const deadlineMs = this.deadlineOf(command);
+    const items: Item[] = [];
+    for (let i = 0; i < keys.length; i += 1) {
+      const item = new Item(this.stamp(keys[i]), keys[i], command.op === Op.delete);
+      item.dependencies = dependencies;
+      if (!item.isDelete) {
+        item.value = command.op === Op.set ? command.value : command.values![i];
+        item.recordFlags = command.recordFlags;
+        item.deadlineMs = deadlineMs;
+      }
+      items.push(item);
+    }
+    return items;
+  }
+
+  private stamp(key: string): Stamp {
+    const { gossip } = this;
+    const { node, hard, replica } = gossip;
+    const time = this.nextTime();
+    gossip.clock = time;
+    this.sequence += 1;
+    replica.origins.get(node, hard.incarnation).taken.add(this.sequence);
+    const replaced = replica.entries.current(key)?.version ?? 0;
+    return new Stamp(time.ms, time.logical, node, hard.incarnation, this.sequence, replaced);
+  }
+
+  /** Overridden by a canary. */
+  protected nextTime(): { ms: number; logical: number } {
+    return nextHybrid(this.gossip.clock, this.gossip.wallMs);
+  }
+
+  /** What the session has seen of others' writes, but for what every member holds. Its own node's go before anyhow. */
+  /** Overridden by a canary. */
+  protected dependenciesOf({ seen }: Request): readonly SeenOrigin[] {
+    if (seen === null || seen.origins.length === 0) return NO_DEPENDENCIES;
+    const { node, hard, replica } = this.gossip;
+    const found: SeenOrigin[] = [];
+    for (const it of seen.origins) {
+      if (it.node === node && it.incarnation === hard.incarnation) continue;
+      if (it.sequence > (replica.origins.find(it.node, it.incarnation)?.trimmed ?? 0)) {
+        found.push(new SeenOrigin(it.node, it.incarnation, it.sequence));
+      }
+    }
+    return found;
+  }
+
+  private deadlineOf(command: Command): number {
+    if (command.deadlineMs === NO_DEADLINE) return NO_DEADLINE;
+    const isRelative = (command.flags & CommandFlag.deadlineRelative) !== 0;
+    const deadlineMs = isRelative ? this.gossip.nowMs + command.deadlineMs : command.deadlineMs;
+    return Math.min(Math.max(deadlineMs, 0), Number.MAX_SAFE_INTEGER - 1);
+  }
+
+  /** The writes of the turn become one section of the log. */
+  flush(): void {
+    if (this.turn.length === 0) return;
+    const own = this.turn;
+    const items: Item[] = [];
+    for (const write of own) for (const item of write.items) items.push(item);
+    this.turn = [];
+    this.pendingBytes += this.turnBytes;
+    this.turnBytes = 0;
+    this.gossip.log.add({ kind: SectionKind.writes, items }, own, encodeItems(items));
+  }
+
+  /** The writes are durable: they take effect, and their requests are answered. */
+  applyOwn(own: readonly OwnWrite[]): void {
+    const { replica } = this.gossip;
+    for (const { request, items } of own) {
+      let removed = 0;
+      for (const item of items) {
+        if (item.isDelete && replica.entries.records.live(item.key) !== undefined) removed += 1;
+        replica.applyItem(item);
+        this.pendingBytes -= item.byteLength;
+      }
+      this.pendingCount -= 1;
+      const last = items[items.length - 1].stamp;
+      request.seen?.raise(last.node, last.incarnation, last.sequence);
+      request.seen?.raiseClock(last.ms, last.logical);
+      request.clockMs = last.ms;
+      request.clockLogical = last.logical;
+      const result = request.command.op === Op.delete ? integerResult(BigInt(removed)) : new Result(ResultKind.ok);
+      result.version = last.version;
+      if (!this.answered.delete(request)) this.reply(request, result);
+    }
+  }
+
+  // Reads
+
+  private read(request: Request): void {
+    if (request.command.op !== Op.progress && request.level === Level.eventual) {
+      this.reply(request, this.execute(request));
+      return;
+    }
+    const result = this.tryAnswer(request);
+    if (result !== null) this.reply(request, result);
+    else if (this.waits.size >= this.gossip.options.maxPendingRequests) {
+      this.reply(request, errorResult(new KvError("overloaded")));
+    } else this.waits.add(request);
+  }
+
+  private execute(request: Request): Result {
+    const { replica, nowMs, clock } = this.gossip;
+    replica.meta.timeMs = nowMs;
+    request.clockMs = nowMs;
+    request.clockLogical = clock.ms === nowMs ? clock.logical : 0;
+    return executeRead(replica.entries.records, request.command);
+  }
+
+  tryAnswer(request: Request): Result | null {
+    if (request.command.op === Op.progress) {
+      const count = this.countCopies(request);
+      return count >= request.command.limit ? integerResult(BigInt(count)) : null;
+    }
+    const view = sessionView(this.gossip, request.seen);
+    if (view === "wait" && this.mustWait()) return null;
+    if (view instanceof KvError) return errorResult(view);
+    if (request.seen !== null) this.gossip.clock = mergeHybrid(this.gossip.clock, request.seen);
+    const result = this.execute(request);
+    if (request.seen !== null) raiseSeen(this.gossip, request.seen, request.command, result);
+    return result;
+  }
+
+  /** Overridden by a canary. */
+  protected mustWait(): boolean {
+    return true;
+  }
+
+  /** How many replicas besides this one hold durably what the session has written and read. */
+  private countCopies({ seen }: Request): number {
+    let count = 0;
+    for (const peer of this.gossip.antiEntropy.peers.values()) {
+      const holds = seen === null || seen.origins.every((it) => peer.holds(it));
+      if (peer.counts && holds) count += 1;
+    }
+    return count;
+  }
+
+  overdue(request: Request): Result {
+    if (request.command.op === Op.progress) return integerResult(BigInt(this.countCopies(request)));
+    if (this.gossip.recovering) {
+      return errorResult(
+        new KvError("recovering", "this replica has lost its memory and is being brought up: ask another node"),
+      );
+    }
+    const { seen } = request;
+    if (seen !== null && seen.ms > this.gossip.wallMs + this.gossip.options.maxOffsetMs) {
+      return errorResult(this.behind(seen.ms));
+    }
+    return errorResult(
+      new KvError(
+        "unavailable",
+        "this node has not received in time all that the session has seen: ask another node, or at level eventual",
+      ),
+    );
+  }
+
+  evaluateWaits(): void {
+    this.waits.evaluate(this.gossip.monotonicMs);
+  }
+
+  /** Whoever's write has not become durable by its deadline is told that nobody knows. */
+  tick(): void {
+    if (this.pendingCount === 0) return;
+    for (const { request } of this.gossip.log.waiting()) {
+      if (request.deadlineMs > this.gossip.monotonicMs || this.answered.has(request)) continue;
+      this.reply(request, errorResult(new KvError("unknown", "the write is not durable yet, and may become so")));
+      this.answered.add(request);
+    }
+  }
+
+  reply(request: Request, result: Result): void {
+    this.gossip.outbox.reply(request, result);
+  }
+
+  abandon(code: ErrorCode): void {
+    this.flush();
+    for (const { request } of this.gossip.log.waiting()) {
+      if (this.answered.has(request)) continue;
+      this.answered.add(request);
+      this.reply(request, errorResult(new KvError(code)));
+    }
+    this.waits.abandon(errorResult(new KvError(code)));
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Writes as they travel and as they stand in the log.
+ *
+ * ```
+ * batch  version u8 = 1 | origin count u16 | (node u16, incarnation u53) each | item count u32 | items
+ * item   shape u8 | origin u16 | sequence u53 | ms u53 | logical u32 | replaced u53 | key
+ *        [| deadlineMs u53] [| recordFlags u32] [| dependency count u8, (origin u16, sequence u53) each] [| value]
+ * ```
+ */
+import { assert } from "../../core/assert.js";
+import { ByteReader, ByteWriter, CodecError, copyBytes, EMPTY_BYTES } from "../../core/bytes.js";
+import { NO_DEADLINE } from "../../kv/command.js";
+import { COMMAND_LIMITS } from "../../kv/limits.js";
+import { SeenOrigin } from "../../kv/seen.js";
+import { Stamp } from "./stamp.js";
+
+const BATCH_VERSION = 1;
+const MAX_ORIGINS = 1_024;
+const MAX_ITEMS = 1_048_576;
+const MAX_DEPENDENCIES = 64;
+/** About what an item takes besides its key and value. */
+export const ITEM_OVERHEAD_BYTES = 64;
+
+const Shape = { delete: 1, deadline: 2, flags: 4, dependencies: 8 } as const;
+const SHAPE_ALL = 15;
+
+const NONE: readonly SeenOrigin[] = [];
+
+/** One write of one key. */
+export class Item {
+  deadlineMs: number = NO_DEADLINE;
+  recordFlags = 0;
+  value: Uint8Array = EMPTY_BYTES;
+  /** What its writer had seen of other origins: who reads this may go on to read nothing older. */
+  dependencies: readonly SeenOrigin[] = NONE;
+
+  constructor(
+    readonly stamp: Stamp,
+    readonly key: string,
+    readonly isDelete: boolean,
+  ) {}
+
+  get byteLength(): number {
+    return ITEM_OVERHEAD_BYTES + this.key.length + this.value.length + this.dependencies.length * 10;
+  }
+}
+
+/** Collects the items of one batch. */
+class BatchWriter {
+  private readonly origins: number[] = [];
+  private readonly body = new ByteWriter(4_096);
+
+  private originAt(node: number, incarnation: number): number {
+    const { origins } = this;
+    for (let i = 0; i < origins.length; i += 2) {
+      if (origins[i] === node && origins[i + 1] === incarnation) return i >> 1;
+    }
+    assert(origins.length < 2 * MAX_ORIGINS, "gossip: a batch of too many origins");
+    origins.push(node, incarnation);
+    return (origins.length >> 1) - 1;
+  }
+
+  add(item: Item): void {
+    const { body } = this;
+    const { stamp, dependencies } = item;
+    const origin = this.originAt(stamp.node, stamp.incarnation);
+    let shape = item.isDelete ? Shape.delete : 0;
+    if (item.deadlineMs !== NO_DEADLINE) shape |= Shape.deadline;
+    if (item.recordFlags !== 0) shape |= Shape.flags;
+    if (dependencies.length > 0) shape |= Shape.dependencies;
+    body.u8(shape);
+    body.u16(origin);
+    body.u53(stamp.sequence);
+    body.u53(stamp.ms);
+    body.u32(stamp.logical);
+    body.u53(stamp.replaced);
+    body.latin1(item.key);
+    if (shape & Shape.deadline) body.u53(item.deadlineMs);
+    if (shape & Shape.flags) body.u32(item.recordFlags);
+    if (shape & Shape.dependencies) {
+      const count = Math.min(dependencies.length, MAX_DEPENDENCIES);
+      body.u8(count);
+      for (let i = 0; i < count; i += 1) {
+        body.u16(this.originAt(dependencies[i].node, dependencies[i].incarnation));
+        body.u53(dependencies[i].sequence);
+      }
+    }
+    if (!item.isDelete) body.blob(item.value);
+  }
+
+  finish(count: number): Uint8Array {
+    const { origins, body } = this;
+    const out = new ByteWriter(body.length + 16 + origins.length * 8);
+    out.u8(BATCH_VERSION);
+    out.u16(origins.length >> 1);
+    for (let i = 0; i < origins.length; i += 2) {
+      out.u16(origins[i]);
+      out.u53(origins[i + 1]);
+    }
+    out.u32(count);
+    out.raw(body.written());
+    return out.copy();
+  }
+}
+
+export function encodeItems(items: readonly Item[]): Uint8Array {
+  const writer = new BatchWriter();
+  for (let i = 0; i < items.length; i += 1) writer.add(items[i]);
+  return writer.finish(items.length);
+}
+
+/** Throws {@link CodecError}. What an item keeps is its own, not the reader's. */
+export function decodeItems(bytes: Uint8Array): Item[] {
+  const reader = new ByteReader(bytes);
+  const version = reader.u8();
+  if (version !== BATCH_VERSION) throw new CodecError(`gossip batch version ${version}; this build reads 1`);
+  const originCount = reader.u16();
+  if (originCount > MAX_ORIGINS) throw new CodecError(`gossip batch of ${originCount} origins; at most ${MAX_ORIGINS}`);
+  const origins: number[] = [];
+  for (let i = 0; i < originCount; i += 1) {
+    origins.push(positive(reader.u16(), "node"));
+    origins.push(positive(reader.u53(), "incarnation"));
+  }
+  const count = reader.u32();
+  if (count > MAX_ITEMS) throw new CodecError(`gossip batch of ${count} writes; at most ${MAX_ITEMS}`);
+  const items: Item[] = [];
+  for (let i = 0; i < count; i += 1) items.push(readItem(reader, origins));
+  if (reader.remaining > 0) throw new CodecError("gossip batch with bytes after its end");
+  return items;
+}
+
+function readItem(reader: ByteReader, origins: readonly number[]): Item {
+  const shape = reader.u8();
+  if ((shape & ~SHAPE_ALL) !== 0) throw new CodecError(`gossip write of unknown shape ${shape}`);
+  const origin = readOrigin(reader, origins);
+  const sequence = positive(reader.u53(), "sequence");
+  const ms = reader.u53();
+  const logical = reader.u32();
+  const stamp = new Stamp(ms, logical, origins[origin], origins[origin + 1], sequence, reader.u53());
+  const key = reader.latin1();
+  if (key.length > COMMAND_LIMITS.keyBytesMax) throw new CodecError(`gossip write of a key of ${key.length} bytes`);
+  const item = new Item(stamp, key, (shape & Shape.delete) !== 0);
+  if (shape & Shape.deadline) item.deadlineMs = reader.u53();
+  if (shape & Shape.flags) item.recordFlags = reader.u32();
+  if (shape & Shape.dependencies) item.dependencies = readDependencies(reader, origins);
+  if (!item.isDelete) item.value = copyBytes(reader.blob());
+  return item;
+}
+
+function readDependencies(reader: ByteReader, origins: readonly number[]): SeenOrigin[] {
+  const count = reader.u8();
+  if (count > MAX_DEPENDENCIES) throw new CodecError(`gossip write with ${count} dependencies`);
+  const dependencies: SeenOrigin[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const origin = readOrigin(reader, origins);
+    dependencies.push(new SeenOrigin(origins[origin], origins[origin + 1], positive(reader.u53(), "sequence")));
+  }
+  return dependencies;
+}
+
+function readOrigin(reader: ByteReader, origins: readonly number[]): number {
+  const at = reader.u16() * 2;
+  if (at >= origins.length) throw new CodecError("gossip write of an origin that its batch does not name");
+  return at;
+}
+
+export function positive(value: number, what: string): number {
+  if (value < 1) throw new CodecError(`gossip: ${what} ${value}; they begin at 1`);
+  return value;
+}

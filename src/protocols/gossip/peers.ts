@@ -1,0 +1,63 @@
+import type { Incarnation, NodeId } from "../../core/machine.js";
+import type { SeenOrigin } from "../../kv/seen.js";
+import { NO_VECTOR } from "./message.js";
+import type { Vector } from "./origins.js";
+
+/** A question that was put to a peer and is not answered. */
+export interface Question {
+  readonly number: number;
+  readonly overdueTick: number;
+  /** Of the intake's collections, when it was put. */
+  readonly epoch: number;
+}
+
+/** What this replica knows of another. */
+export class Peer {
+  /** 0 until it was heard. */
+  incarnation: Incarnation = 0;
+  recovering = true;
+  /** What is in effect there, and what need not be sent there: as of its newest digest in its present life. */
+  have: Vector = NO_VECTOR;
+  taken: Vector = NO_VECTOR;
+  /** Newest lives that it knows, of each node. */
+  readonly lives = new Map<NodeId, Incarnation>();
+  heardTick = Number.NEGATIVE_INFINITY;
+  askedTick = Number.NEGATIVE_INFINITY;
+  /** Its wall clock minus our monotonic one. */
+  clockOffsetMs = 0;
+  question: Question | null = null;
+  /** Questions in a row that nobody answered. */
+  silences = 0;
+  /** Digests in a row that found equal vectors and unequal trees. */
+  suspicions = 0;
+
+  constructor(readonly node: NodeId) {}
+
+  begins(incarnation: Incarnation): void {
+    this.incarnation = incarnation;
+    this.recovering = true;
+    this.have = NO_VECTOR;
+    this.taken = NO_VECTOR;
+    this.lives.clear();
+    this.question = null;
+    this.silences = 0;
+    this.suspicions = 0;
+  }
+
+  /** All that an origin has written through that sequence. */
+  holds({ node, incarnation, sequence }: SeenOrigin): boolean {
+    return (this.have.find(node, incarnation)?.contiguous ?? 0) >= sequence;
+  }
+
+  /** The present life has said what it holds, and has its memory. */
+  get counts(): boolean {
+    return this.have !== NO_VECTOR && !this.recovering;
+  }
+}
+
+/** The upper one of the two in the middle: one slow clock of two stops nobody. Null without any. */
+export function upperMedian(values: readonly number[]): number | null {
+  if (values.length === 0) return null;
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1];
+}
