@@ -53,7 +53,7 @@ async function main() {
   const medians = computeMedians(runs);
   const ratios = computeRatios(medians);
   printMedians(medians);
-  if (medians.some((row) => row.system === "gamut")) printRatios(ratios);
+  if (medians.some((row) => row.system.startsWith("gamut"))) printRatios(ratios);
   if (options.json !== undefined) {
     const record = { takenAt: new Date().toISOString(), machine, versions, options, medians, ratios, failures, runs };
     writeFileSync(options.json, `${JSON.stringify(record, null, 2)}\n`);
@@ -73,6 +73,7 @@ async function runSystem(system, round, runs) {
   const cluster = await system.start(data);
   const common = {
     driver: system.driver,
+    keyspace: system.driver === "memcached" ? "" : (system.keyspace ?? ""),
     addresses: [cluster.address],
     pids: cluster.pids,
     keys: options.keys,
@@ -104,7 +105,7 @@ async function runSystem(system, round, runs) {
 
 function chooseSystems() {
   return systems.filter((system) => {
-    if (!options.only.includes(system.family)) return false;
+    if (!options.only.includes(system.family) && !options.only.includes(system.name)) return false;
     const reason = system.missing();
     if (reason !== null) console.log(`${system.name} is left out: ${reason}`);
     return reason === null;
@@ -177,10 +178,12 @@ function readOptions() {
     throw new InvalidArgumentError(`it must be a ${whole ? "whole " : ""}number of at least ${least}`);
   };
   const families = ["gamut", "etcd", "redis"];
+  // A family is all systems of its kind.
+  const known = [...new Set([...families, ...systems.map((system) => system.name)])];
   const scenarioNames = scenarios.map((scenario) => scenario.name);
   const command = new Command("peers.mjs")
     .description("Measures Gamut beside etcd and Redis on this machine, three replicas each.")
-    .option("--only <systems>", `of ${families.join(",")}`, names(families), families)
+    .option("--only <systems>", `of ${known.join(",")}`, names(known), families)
     .option("--scenarios <names>", `of ${scenarioNames.join(",")}`, names(scenarioNames), scenarioNames)
     .option("--seconds <n>", "measured time of a run", number(0.1, false), 5)
     .option("--warmup <n>", "seconds before it", number(0, false), 1)

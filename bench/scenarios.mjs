@@ -1,19 +1,25 @@
 // What is measured, and the ratios that are made of it.
 
-const everyone = ["gamut", "etcd", "redis-always", "redis-everysec"];
-const withoutEtcd = ["gamut", "redis-always", "redis-everysec"];
+const everyone = ["gamut", "gamut-gossip", "gamut-memcached", "gamut-http", "etcd", "redis-always", "redis-everysec"];
+const single = ["gamut", "etcd", "redis-always", "redis-everysec"];
+const pipelined = ["gamut", "gamut-gossip", "redis-always", "redis-everysec"];
 
 /** `load` is what differs from run to run among the generator's options. */
 export const scenarios = [
   scenario("set-64", "SET, 64 connections", everyone, { operation: "set", connections: 64 }),
   scenario("get-64", "GET, 64 connections", everyone, { operation: "get", connections: 64 }),
-  scenario("set-1", "SET, 1 connection", everyone, { operation: "set", connections: 1 }),
-  scenario("get-1", "GET, 1 connection", everyone, { operation: "get", connections: 1 }),
-  scenario("set-64x16", "SET, 64 connections, 16 in flight on each", withoutEtcd, {
-    operation: "set",
-    connections: 64,
-    pipeline: 16,
-  }),
+  scenario("set-1", "SET, 1 connection", single, { operation: "set", connections: 1 }),
+  scenario("get-1", "GET, 1 connection", single, { operation: "get", connections: 1 }),
+  ...[16, 64].flatMap((pipeline) =>
+    ["set", "get"].map((operation) =>
+      scenario(
+        `${operation}-64x${pipeline}`,
+        `${operation.toUpperCase()}, 64 connections, ${pipeline} in flight on each`,
+        pipelined,
+        { operation, connections: 64, pipeline },
+      ),
+    ),
+  ),
   scenario("set-64-wait", "SET and WAIT 1, 64 connections", ["redis-always"], {
     operation: "set",
     connections: 64,
@@ -42,6 +48,8 @@ function ratio(title, measure, ours, theirs, limit, target) {
 }
 
 const gamut = (name) => ({ system: "gamut", scenario: name });
+const gossip = (name) => ({ system: "gamut-gossip", scenario: name });
+const everysec = (name) => ({ system: "redis-everysec", scenario: name });
 const etcd = (name) => ({ system: "etcd", scenario: name });
 
 const ratios = [
@@ -68,6 +76,34 @@ const ratios = [
     { system: "redis-always", scenario: "set-64-wait" },
     "above",
     1,
+  ),
+  ...["", "x16", "x64"].flatMap((depth) => [
+    ratio(
+      `gossip SET${depth} throughput / Redis everysec's`,
+      "throughputPerSecond",
+      gossip(`set-64${depth}`),
+      everysec(`set-64${depth}`),
+      "at least",
+      0.7,
+    ),
+    ratio(
+      `gossip GET${depth} throughput / Redis everysec's`,
+      "throughputPerSecond",
+      gossip(`get-64${depth}`),
+      everysec(`get-64${depth}`),
+      "at least",
+      0.6,
+    ),
+  ]),
+  ...["set-64", "get-64"].map((name) =>
+    ratio(
+      `memcached ${name} throughput / RESP's`,
+      "throughputPerSecond",
+      { system: "gamut-memcached", scenario: name },
+      gamut(name),
+      "at least",
+      0.9,
+    ),
   ),
   ratio("SET throughput / etcd's over 8 x 8", "throughputPerSecond", gamut("set-64"), etcd("set-8x8"), null, null),
   ratio("GET throughput / etcd's over 8 x 8", "throughputPerSecond", gamut("get-64"), etcd("get-8x8"), null, null),

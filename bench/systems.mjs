@@ -13,6 +13,7 @@ const REPLICAS = 3;
 /** Gamut's peers listen this much above its clients' port. */
 const PEER_PORT_OFFSET = 1_000;
 const SETTLE_MS = 300;
+const GOSSIP_KEYSPACE = "feed";
 
 /**
  * A system: `name`; `driver` of the generator; `missing()` says why it cannot run here, or null; `version()`; and
@@ -20,7 +21,18 @@ const SETTLE_MS = 300;
  * processes, what to do between two runs so that the next does not suffer from the one before, and how to end it.
  */
 export const systems = [
-  { name: "gamut", family: "gamut", driver: "resp", missing: gamutMissing, version: gamutVersion, start: startGamut },
+  ...[
+    { name: "gamut", driver: "resp", keyspace: "" },
+    { name: "gamut-gossip", driver: "resp", keyspace: GOSSIP_KEYSPACE },
+    { name: "gamut-memcached", driver: "memcached", keyspace: "" },
+    { name: "gamut-http", driver: "http", keyspace: "" },
+  ].map((system) => ({
+    ...system,
+    family: "gamut",
+    missing: gamutMissing,
+    version: gamutVersion,
+    start: (folder) => startGamut(folder, system.keyspace),
+  })),
   { name: "etcd", family: "etcd", driver: "etcd", missing: etcdMissing, version: etcdVersion, start: startEtcd },
   ...["always", "everysec"].map((appendfsync) => ({
     name: `redis-${appendfsync}`,
@@ -65,7 +77,7 @@ function firstLine(program, parameters) {
   return (spawnSync(program, parameters, { encoding: "utf8" }).stdout ?? "").split("\n")[0];
 }
 
-async function startGamut(folder) {
+async function startGamut(folder, keyspace) {
   const base = await freePortBase(REPLICAS, [0, PEER_PORT_OFFSET]);
   const data = join(folder, "data");
   const log = join(folder, "up.log");
@@ -78,11 +90,24 @@ async function startGamut(folder) {
       .filter((name) => name.startsWith("node-"))
       .map((name) => Number.parseInt(readFileSync(join(data, name, "pid"), "utf8"), 10));
     const address = await gamutLeader(`${HOST}:${base}`);
+    if (keyspace !== "") await makeGossipKeyspace(address, keyspace, [up]);
     return { address, pids: [...new Set([up.pid, ...pids])], settle: pause, stop: () => stop([up], "SIGINT") };
   } catch (error) {
     await stop([up], "SIGINT");
     throw error;
   }
+}
+
+/** And waits until it takes writes. */
+async function makeGossipKeyspace(address, keyspace, processes) {
+  await askRedis(address, `GAMUT KEYSPACE CREATE ${keyspace} PROTOCOL gossip LEVEL eventual`);
+  const ask = () =>
+    askRedis(address, `SELECT ${keyspace}`).then(
+      () => true,
+      () => undefined,
+    );
+  await waitFor("the gossip keyspace", processes, ask);
+  await pause();
 }
 
 /** The leader as the first node names it, or the first node when it names none. */
@@ -189,7 +214,7 @@ async function startRedis(folder, appendfsync) {
   }
 }
 
-/** Sends one inline command and resolves to its bulk reply. */
+/** Sends one inline command and resolves to its reply: a bulk's content, or the line. */
 function askRedis(address, command) {
   const [host, port] = address.split(":");
   return new Promise((resolve, reject) => {
@@ -205,7 +230,10 @@ function askRedis(address, command) {
       if (header !== null && text.length >= header[0].length + Number(header[1]) + 2) {
         resolve(text.slice(header[0].length, -2));
         socket.destroy();
-      } else if (/^[-+:]/.test(text) && text.endsWith("\r\n")) {
+      } else if (/^[+:]/.test(text) && text.endsWith("\r\n")) {
+        resolve(text.trim());
+        socket.destroy();
+      } else if (text.startsWith("-") && text.endsWith("\r\n")) {
         reject(new Error(`${address} answered ${text.trim()} to ${command}`));
         socket.destroy();
       }

@@ -222,13 +222,14 @@ describe("keyspaces", () => {
   test("are made, listed and dropped", async () => {
     const { http } = await start();
     const made = await http.sendJson("PUT", "/v1/keyspaces/orders", { level: "sequential" });
-    expect([made.status, made.json]).toEqual([201, { name: "orders", defaultLevel: "sequential" }]);
+    expect([made.status, made.json]).toEqual([201, { name: "orders", protocol: "raft", defaultLevel: "sequential" }]);
     expect((await http.send("PUT", "/v1/keyspaces/plain")).json.defaultLevel).toBe("linearizable");
     expect((await http.send("PUT", "/v1/keyspaces/plain")).json).toMatchObject({
       status: 409,
       code: "keyspace_exists",
     });
     expect((await http.sendJson("PUT", "/v1/keyspaces/x", { level: "exact" })).status).toBe(400);
+    expect((await http.sendJson("PUT", "/v1/keyspaces/x", { protocol: "hearsay" })).status).toBe(400);
     expect((await http.send("PUT", "/v1/keyspaces/")).status).toBe(400);
     const names = (await http.send("GET", "/v1/keyspaces")).json.keyspaces.map(({ name }: { name: string }) => name);
     expect(names).toEqual(["default", "orders", "plain"]);

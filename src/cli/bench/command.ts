@@ -4,11 +4,13 @@ import { type Address, showAddress } from "../address.js";
 import { withExamples } from "../data-commands.js";
 import { CliError, Exit } from "../exit.js";
 import { addressesOf, gatherAddress } from "../session-flags.js";
+import { DRIVERS } from "./driver.js";
 
 interface Flags {
   readonly address: readonly Address[];
   readonly first: boolean;
-  readonly driver: "resp" | "etcd";
+  readonly driver: (typeof DRIVERS)[number];
+  readonly keyspace: string;
   readonly op: "set" | "get" | "incr" | "mixed";
   readonly reads: number;
   readonly connections: number;
@@ -51,7 +53,8 @@ export function benchCommand(): Command {
     .description("put load on Gamut, Redis or etcd and report throughput, latency and CPU time")
     .option("-a, --address <host:port>", "a server; repeat it to spread connections over several", gatherAddress)
     .option("--first", "send everything to the first address", false)
-    .addOption(new Option("--driver <wire>", "wire to speak").choices(["resp", "etcd"]).default("resp"))
+    .addOption(new Option("--driver <wire>", "wire to speak").choices(DRIVERS).default("resp"))
+    .option("--keyspace <name>", "Gamut's keyspace, by resp or http", "")
     .addOption(new Option("--op <operation>", "what to do").choices(["set", "get", "incr", "mixed"]).default("set"))
     .option("--reads <share>", "share of reads in mixed, 0 to 1", number, 0.5)
     .option("-c, --connections <n>", "connections", number, 64)
@@ -93,6 +96,7 @@ async function run(flags: Flags): Promise<void> {
   }
   const options = {
     driver: flags.driver,
+    keyspace: flags.keyspace,
     addresses: addressesOf(flags).map(showAddress),
     firstAddressOnly: flags.first,
     connections: flags.connections,

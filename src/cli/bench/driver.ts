@@ -1,6 +1,9 @@
-// What the load loop knows about a wire. Another wire (memcached, HTTP) is another Driver.
+// What the load loop knows about a wire.
 import type { Address } from "../address.js";
 import type { OperationKind } from "./workload.js";
+
+/** The wires that there are drivers for. */
+export const DRIVERS = ["resp", "memcached", "http", "etcd"] as const;
 
 export const OK = 0;
 /** A read that found nothing: not an error, but a benchmark of such reads is not what it seems. */

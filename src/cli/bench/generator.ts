@@ -6,7 +6,9 @@ import { type Address, splitAddress } from "../address.js";
 import { type CpuSample, countCores, sampleCpu } from "./cpu.js";
 import type { Driver } from "./driver.js";
 import { EtcdDriver } from "./etcd.js";
+import { HttpDriver } from "./http.js";
 import { Load, readClockUs } from "./load.js";
+import { MemcachedDriver } from "./memcached.js";
 import { type BenchOptions, type BenchOptionsInput, parseBenchOptions } from "./options.js";
 import { Recorder } from "./recorder.js";
 import { type BenchReport, generatorCpu, type ServerCpu, summarize } from "./report.js";
@@ -79,7 +81,9 @@ export async function runBench(input: BenchOptionsInput): Promise<BenchReport> {
 
 function makeDriver(options: BenchOptions, value: Uint8Array, pipeline: number, waitReplicas: number): Driver {
   if (options.driver === "etcd") return new EtcdDriver(value, pipeline, options.serializableReads);
-  return new RespDriver(value, pipeline, waitReplicas);
+  if (options.driver === "memcached") return new MemcachedDriver(value, pipeline);
+  if (options.driver === "http") return new HttpDriver(value, pipeline, options.keyspace);
+  return new RespDriver(value, pipeline, waitReplicas, options.keyspace);
 }
 
 /** Writes each key at least once. */

@@ -1,6 +1,7 @@
 // What one benchmark run does. One schema for the command line, the forked generator and the scripts in bench/.
 import { z } from "zod";
 import { splitAddress } from "../address.js";
+import { DRIVERS } from "./driver.js";
 import { REQUEST_BODY_BYTES_MAX } from "./etcd-requests.js";
 import { KEYS_MAX } from "./workload.js";
 
@@ -18,8 +19,10 @@ const between = (least: number, most: number) => {
 
 const schema = z
   .strictObject({
-    /** The wire: `resp` (Gamut, Redis, Valkey) or `etcd` (gRPC, v3 KV service). */
-    driver: z.enum(["resp", "etcd"]).default("resp"),
+    /** The wire: `resp` (Gamut, Redis, Valkey), `memcached`, `http` (Gamut's) or `etcd` (gRPC, v3 KV service). */
+    driver: z.enum(DRIVERS).default("resp"),
+    /** Gamut's keyspace, by RESP or HTTP; "" is the default one. */
+    keyspace: z.string().default(""),
     /** host:port of the servers; connections are dealt round to them in this order. */
     addresses: z.array(address).min(1, "give at least one address, host:port").readonly(),
     /** Send everything to the first address: the leader of a cluster that is known by all its addresses. */
@@ -51,7 +54,14 @@ const schema = z
   })
   .superRefine((options, context) => {
     if (options.driver !== "etcd" && options.serializableReads) {
-      context.addIssue("serializable reads are etcd's: leave them out with the driver resp");
+      context.addIssue(`serializable reads are etcd's: leave them out with the driver ${options.driver}`);
+    }
+    if (options.driver !== "resp" && options.driver !== "etcd") {
+      if (options.operation === "incr") context.addIssue(`the ${options.driver} driver has no increment: choose resp`);
+      if (options.waitReplicas > 0) context.addIssue("WAIT is a Redis command: leave it out with this driver");
+    }
+    if (options.keyspace !== "" && options.driver !== "resp" && options.driver !== "http") {
+      context.addIssue(`the ${options.driver} driver chooses no keyspace: choose resp or http`);
     }
     if (options.driver === "etcd") {
       if (options.operation === "incr") context.addIssue("etcd has no increment: choose set, get or mixed");

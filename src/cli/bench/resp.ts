@@ -3,8 +3,9 @@
 import type { Address } from "../address.js";
 import type { Connection, Driver, Outcome, ReplySink } from "./driver.js";
 import { FAILED, MISS, OK } from "./driver.js";
-import { openWire, type Wire } from "./wire.js";
-import { GET, INCR, keyTemplate, type OperationKind, SET, writeKeyNumber } from "./workload.js";
+import { makeTemplate, OrderedConnection, type Template } from "./ordered-connection.js";
+import { openWire } from "./wire.js";
+import { GET, INCR, keyTemplate, SET } from "./workload.js";
 
 const CR = 13;
 const LF = 10;
@@ -17,21 +18,10 @@ const ZERO = 48;
 const WAIT_LIMIT_MS = 10_000;
 const ERROR_TEXT_BYTES_MAX = 200;
 
-/** The bytes of one kind of request; the key is patched in at `keyAt`. */
-interface Template {
-  readonly bytes: Uint8Array;
-  readonly keyAt: number;
-}
-
 function command(parts: readonly (string | Uint8Array)[]): Buffer {
   const chunks: Uint8Array[] = [Buffer.from(`*${parts.length}\r\n`)];
   for (const part of parts) chunks.push(Buffer.from(`$${part.length}\r\n`), Buffer.from(part), Buffer.from("\r\n"));
   return Buffer.concat(chunks);
-}
-
-function template(kind: OperationKind, parts: readonly (string | Uint8Array)[], suffix: Uint8Array): Template {
-  const request = command(parts);
-  return { bytes: Buffer.concat([request, suffix]), keyAt: request.indexOf(keyTemplate(kind)) };
 }
 
 export class RespDriver implements Driver {
@@ -39,22 +29,26 @@ export class RespDriver implements Driver {
   readonly #templates: readonly Template[];
   readonly #pipeline: number;
   readonly #waitReplicas: number;
+  readonly #keyspace: string;
 
   /** `waitReplicas` > 0 adds `WAIT` to every write: the operation is done when WAIT's reply is in. */
-  constructor(value: Uint8Array, pipeline: number, waitReplicas: number) {
+  constructor(value: Uint8Array, pipeline: number, waitReplicas: number, keyspace = "") {
     const wait = waitReplicas > 0 ? command(["WAIT", String(waitReplicas), String(WAIT_LIMIT_MS)]) : new Uint8Array(0);
     const templates: Template[] = [];
-    templates[GET] = template(GET, ["GET", keyTemplate(GET)], new Uint8Array(0));
-    templates[SET] = template(SET, ["SET", keyTemplate(SET), value], wait);
-    templates[INCR] = template(INCR, ["INCR", keyTemplate(INCR)], wait);
+    templates[GET] = makeTemplate(GET, command(["GET", keyTemplate(GET)]));
+    templates[SET] = makeTemplate(SET, command(["SET", keyTemplate(SET), value]), wait);
+    templates[INCR] = makeTemplate(INCR, command(["INCR", keyTemplate(INCR)]), wait);
     this.#templates = templates;
     this.#pipeline = pipeline;
     this.#waitReplicas = waitReplicas;
+    this.#keyspace = keyspace;
   }
 
   async connect(address: Address, sink: ReplySink): Promise<Connection> {
-    const connection = new RespConnection(this.#templates, this.#pipeline, this.#waitReplicas, sink);
+    const isChosen = this.#keyspace !== "";
+    const connection = new RespConnection(this.#templates, this.#pipeline, this.#waitReplicas, isChosen, sink);
     connection.wire = await openWire(address, connection);
+    if (isChosen) connection.wire.append(command(["SELECT", this.#keyspace]));
     return connection;
   }
 }
@@ -64,18 +58,10 @@ const AT_TYPE = 0;
 const IN_LINE = 1;
 const IN_BULK = 2;
 
-class RespConnection implements Connection {
-  wire!: Wire;
-  readonly #templates: readonly Template[];
-  readonly #sink: ReplySink;
+class RespConnection extends OrderedConnection {
   readonly #waitReplicas: number;
-  readonly #capacity: number;
-
-  // In flight: a ring of operations in the order of their requests.
-  readonly #startedUs: Float64Array;
-  readonly #kinds: Uint8Array;
-  #head = 0;
-  #inFlight = 0;
+  /** The reply to SELECT is not in yet. */
+  #awaitsSelect: boolean;
   /** The first of an operation's two replies (its write's) is in, WAIT's is not. */
   #awaitsWait = false;
   #writeFailed = "";
@@ -88,53 +74,27 @@ class RespConnection implements Connection {
   #bulkLeft = 0;
   #errorText = "";
 
-  constructor(templates: readonly Template[], pipeline: number, waitReplicas: number, sink: ReplySink) {
-    this.#templates = templates;
-    this.#capacity = pipeline;
+  constructor(
+    templates: readonly Template[],
+    pipeline: number,
+    waitReplicas: number,
+    awaitsSelect: boolean,
+    sink: ReplySink,
+  ) {
+    super(templates, pipeline, sink);
     this.#waitReplicas = waitReplicas;
-    this.#startedUs = new Float64Array(pipeline);
-    this.#kinds = new Uint8Array(pipeline);
-    this.#sink = sink;
+    this.#awaitsSelect = awaitsSelect;
   }
 
-  ready(): boolean {
-    return this.#inFlight < this.#capacity;
-  }
-
-  send(kind: OperationKind, key: number, startedUs: number): void {
-    const { bytes, keyAt } = this.#templates[kind]!;
-    const wire = this.wire;
-    const at = wire.end;
-    wire.append(bytes);
-    writeKeyNumber(wire.out, at + keyAt, key);
-    let tail = this.#head + this.#inFlight;
-    if (tail >= this.#capacity) tail -= this.#capacity;
-    this.#startedUs[tail] = startedUs;
-    this.#kinds[tail] = kind;
-    this.#inFlight += 1;
-  }
-
-  flush(): void {
-    this.wire.flush();
-  }
-
-  close(): void {
-    this.wire.close();
-  }
-
-  lost(reason: string): void {
-    this.#sink.lost(reason, this.#inFlight);
-  }
-
-  data(bytes: Buffer, count: number): void {
-    this.#sink.received();
+  protected read(bytes: Buffer, count: number): boolean {
     let at = 0;
     while (at < count) {
       if (this.#state === AT_TYPE) {
-        if (!this.#beginReply(bytes[at]!)) return;
+        if (!this.#beginReply(bytes[at]!)) return false;
         at += 1;
       } else if (this.#state === IN_LINE) {
         at = this.#readLine(bytes, at, count);
+        if (at < 0) return false;
       } else {
         const take = Math.min(this.#bulkLeft, count - at);
         this.#bulkLeft -= take;
@@ -142,16 +102,15 @@ class RespConnection implements Connection {
         if (this.#bulkLeft === 0) this.#endReply(OK, "");
       }
     }
-    this.#sink.settled();
+    return true;
   }
 
   /** Returns false, with the connection closed, when the byte cannot begin a reply to what was asked. */
   #beginReply(type: number): boolean {
-    if (this.#inFlight === 0 || (type !== PLUS && type !== MINUS && type !== COLON && type !== DOLLAR)) {
-      const what = this.#inFlight === 0 ? "a reply that nobody asked for" : "no reply to SET, GET, INCR or WAIT";
-      this.close();
-      this.lost(`the server sent ${what}: it begins with byte 0x${type.toString(16).padStart(2, "0")}`);
-      return false;
+    const isDue = this.isAwaiting || this.#awaitsSelect;
+    if (!isDue || (type !== PLUS && type !== MINUS && type !== COLON && type !== DOLLAR)) {
+      const what = isDue ? "no reply to SET, GET, INCR or WAIT" : "a reply that nobody asked for";
+      return this.giveUp(`the server sent ${what}: it begins with byte 0x${type.toString(16).padStart(2, "0")}`);
     }
     this.#type = type;
     this.#number = 0;
@@ -161,7 +120,7 @@ class RespConnection implements Connection {
     return true;
   }
 
-  /** Reads up to and with the line's LF; returns where it stopped. */
+  /** Reads up to and with the line's LF; returns where it stopped, or -1 when the connection was given up. */
   #readLine(bytes: Buffer, from: number, count: number): number {
     const type = this.#type;
     let at = from;
@@ -178,7 +137,14 @@ class RespConnection implements Connection {
       }
     }
     if (at === count) return at;
-    this.#endLine();
+    if (this.#awaitsSelect) {
+      this.#awaitsSelect = false;
+      this.#state = AT_TYPE;
+      if (type === MINUS) {
+        this.giveUp(this.#errorText.trimEnd());
+        return -1;
+      }
+    } else this.#endLine();
     return at + 1;
   }
 
@@ -194,23 +160,16 @@ class RespConnection implements Connection {
 
   #endReply(outcome: Outcome, reason: string): void {
     this.#state = AT_TYPE;
-    if (this.#waitReplicas === 0 || this.#kinds[this.#head] === GET) this.#complete(outcome, reason);
+    if (this.#waitReplicas === 0 || this.kind === GET) this.complete(outcome, reason);
     else if (!this.#awaitsWait) {
       this.#awaitsWait = true;
       this.#writeFailed = reason;
     } else {
       this.#awaitsWait = false;
-      if (this.#writeFailed !== "") this.#complete(FAILED, this.#writeFailed);
+      if (this.#writeFailed !== "") this.complete(FAILED, this.#writeFailed);
       else if (outcome === OK && this.#number < this.#waitReplicas) {
-        this.#complete(FAILED, `WAIT ${this.#waitReplicas} was answered by ${this.#number} replicas`);
-      } else this.#complete(outcome, reason);
+        this.complete(FAILED, `WAIT ${this.#waitReplicas} was answered by ${this.#number} replicas`);
+      } else this.complete(outcome, reason);
     }
-  }
-
-  #complete(outcome: Outcome, reason: string): void {
-    const startedUs = this.#startedUs[this.#head]!;
-    this.#head = this.#head + 1 === this.#capacity ? 0 : this.#head + 1;
-    this.#inFlight -= 1;
-    this.#sink.completed(startedUs, outcome, reason);
   }
 }
