@@ -54,6 +54,8 @@ class NodeProcess {
   private listener: ClientListener | null = null;
   private rebuilds = 0;
   private stopping = false;
+  /** Which start is under way or has led to what runs now: what an earlier one still has to say counts for nothing. */
+  private life = 0;
   /** The start under way, or the last one. */
   private started: Promise<void> = Promise.resolve();
 
@@ -73,16 +75,18 @@ class NodeProcess {
   }
 
   private async startOrRepair(): Promise<void> {
+    this.life += 1;
+    const { life } = this;
     try {
-      this.started = this.start();
+      this.started = this.start(life);
       await this.started;
     } catch (error) {
-      if (error instanceof NotStarted) await this.fatal(error.message, error.again);
-      else this.fail((error as Error).message);
+      if (error instanceof NotStarted) await this.fatal(life, error.message, error.again);
+      else if (life === this.life) this.fail((error as Error).message);
     }
   }
 
-  private async start(): Promise<void> {
+  private async start(life: number): Promise<void> {
     const { config } = this;
     const { host, clientPort, peerPort } = config.listen;
     const problem =
@@ -98,7 +102,7 @@ class NodeProcess {
       peerPort,
       peers: config.members.map((member) => ({ node: member.node, host: member.host, port: member.peerPort })),
       logger: this.logger,
-      onFatal: (reason, rebuild) => void this.fatal(reason, rebuild),
+      onFatal: (reason, rebuild) => void this.fatal(life, reason, rebuild),
       ...(this.recordFolder !== undefined && { recordFolder: this.recordOfThisStart(this.recordFolder) }),
     });
     this.listener = await ClientListener.listen({
@@ -134,7 +138,10 @@ class NodeProcess {
     }, READY_POLL_MS);
   }
 
-  private async fatal(reason: string, rebuild: boolean): Promise<void> {
+  /** The node and the check of its state may both find the same damage: the first ends that life. */
+  private async fatal(life: number, reason: string, rebuild: boolean): Promise<void> {
+    if (life !== this.life) return;
+    this.life += 1;
     if (!rebuild || this.rebuilds >= REBUILDS_MAX) {
       this.fail(reason);
       return;

@@ -98,6 +98,7 @@ export function scanCommand(from: string): Command {
 
 /** Null, or what is wrong with a keyspace's name. */
 export function keyspaceNameProblem(name: string): string | null {
+  if (name === "0") return `a keyspace cannot be named "0": that is what Redis' clients call the default one`;
   if (/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) return null;
   return `"${name}" is not a keyspace name: 1 to 64 of a-z, 0-9, ".", "_", "-", beginning with a letter or digit`;
 }

@@ -73,6 +73,8 @@ export interface ByteFunctions {
   allocate(length: number): Uint8Array;
   /** As `allocate`, in memory that another thread can be shown without a copy, where there are threads. */
   allocateShared(length: number): Uint8Array;
+  /** Odd, and not to be guessed where others may choose what is hashed. */
+  readonly hashMultiplier: number;
 }
 
 export const portableBytes: ByteFunctions = {
@@ -81,6 +83,7 @@ export const portableBytes: ByteFunctions = {
   latin1Write: latin1WritePortable,
   allocate: allocatePortable,
   allocateShared: allocatePortable,
+  hashMultiplier: 0x01000193,
 };
 
 let fast: ByteFunctions = portableBytes;
@@ -110,6 +113,17 @@ export function allocate(length: number): Uint8Array {
 
 export function allocateShared(length: number): Uint8Array {
   return fast.allocateShared(length);
+}
+
+/** For tables of this process alone: two processes hash differently, so nothing that lasts or is sent may depend on it. */
+export function hashOfText(text: string): number {
+  const multiplier = fast.hashMultiplier;
+  let h = multiplier;
+  for (let i = 0; i < text.length; i += 1) {
+    h = Math.imul(h ^ text.charCodeAt(i), multiplier);
+    h ^= h >>> 15;
+  }
+  return h;
 }
 
 /** A copy that does not keep the larger buffer behind `bytes` alive. */

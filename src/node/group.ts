@@ -16,6 +16,9 @@ import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import { BufferedState } from "./state/buffered-state.js";
 
+/** All that waits is packed, read up and refused again at each try. */
+const FULL_DISK_PAUSE_TICKS = 50;
+
 /** How the node makes the machine of a group. */
 export type MachineFactory<Message> = (group: GroupId, state: BufferedState) => Machine<Message, Request, Result>;
 
@@ -42,6 +45,8 @@ export class Group<Message = unknown> {
   private receiver: SnapshotReceiver | null = null;
   private checkpointAsked = false;
   private holdsLog = false;
+  /** Ticks until a checkpoint is tried again that has found the disk full. */
+  private checkpointPause = 0;
   private stopped = false;
 
   constructor(
@@ -125,6 +130,7 @@ export class Group<Message = unknown> {
 
   private tick(): void {
     this.quietTicks += 1;
+    if (this.checkpointPause > 0) this.checkpointPause -= 1;
     this.machine.tick();
     for (const sender of this.senders.values()) sender.tick();
     this.receiver?.tick();
@@ -200,7 +206,7 @@ export class Group<Message = unknown> {
 
   private maybeCheckpoint(): void {
     const { state } = this;
-    if (!state.mayCheckpoint) return;
+    if (!state.mayCheckpoint || this.checkpointPause > 0) return;
     const { outbox } = this.machine;
     if (!this.checkpointIsDue || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
     this.checkpointAsked = false;
@@ -211,6 +217,7 @@ export class Group<Message = unknown> {
       if (error === null) this.checkpointed(appliedPosition);
       else if (error.code === "damaged") this.context.damaged(error.message);
       else if (error.code !== "ENOSPC") this.context.fatal(`the state's checkpoint failed: ${error.message}`);
+      else this.checkpointPause = FULL_DISK_PAUSE_TICKS;
       this.context.wake();
     });
   }

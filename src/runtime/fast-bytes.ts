@@ -3,6 +3,7 @@
  * Uint8Array, never a Buffer: `slice` of a Buffer shares memory where that of a Uint8Array copies, and code that the
  * simulator has proven must not meet another meaning here.
  */
+import { randomInt } from "node:crypto";
 import { crc32 as zlibCrc32 } from "node:zlib";
 import { assert } from "../core/assert.js";
 import { type ByteFunctions, portableBytes, useFastBytes } from "../core/bytes.js";
@@ -75,6 +76,7 @@ export const fastBytes: ByteFunctions = {
   latin1Write: typeof nativeWrite === "function" ? latin1Write : portableBytes.latin1Write,
   allocate,
   allocateShared,
+  hashMultiplier: randomInt(2 ** 32) | 1,
 };
 
 useFastBytes(fastBytes);

@@ -52,6 +52,18 @@ export class NotStarted extends Error {
   }
 }
 
+/** What outlives its steps: once it is over, nothing that still comes back says anything, nor is repaired by anybody. */
+class Life {
+  isOver = false;
+  /** Ends a check of the state that is under way. */
+  stopCheck: () => void = () => {};
+
+  end(): void {
+    this.isOver = true;
+    this.stopCheck();
+  }
+}
+
 /** Ports, node and folder of one member. */
 export class Member {
   /** What a check that went on beside the node has found. */
@@ -66,6 +78,7 @@ export class Member {
     private readonly lock: string,
     private readonly stateFolder: string,
     private readonly logger: Logger,
+    private readonly life: Life,
   ) {}
 
   /** Rejects with {@link NotStarted} or another error that says why this member cannot run. */
@@ -85,7 +98,11 @@ export class Member {
   private static async open(options: MemberOptions, lock: string): Promise<Member> {
     const { folder, logger } = options;
     const stateFolder = join(folder, "state");
-    const check = existsSync(stateFolder) ? await verify(stateFolder, logger) : NOTHING_TO_CHECK;
+    const life = new Life();
+    const onFatal = (reason: string, rebuild: boolean): void => {
+      if (!life.isOver) options.onFatal(reason, rebuild);
+    };
+    const check = existsSync(stateFolder) ? await verify(stateFolder, logger, life) : NOTHING_TO_CHECK;
     const store = openStore(stateFolder, logger);
     const disk = FileDisk.open(join(folder, "log"));
     const clock = new RuntimeClock();
@@ -109,12 +126,12 @@ export class Member {
       {
         identityChanged: (identity) => net.updateIdentity(identity),
         notice: (message) => logger.warn(message),
-        fatal: options.onFatal,
+        fatal: onFatal,
       },
       options.hooks,
     );
     const node = recorder === null ? bare : new RecordedNode(bare, recorder);
-    const member = new Member(node, net, clock, disk, store, lock, stateFolder, logger);
+    const member = new Member(node, net, clock, disk, store, lock, stateFolder, logger, life);
     try {
       await new Promise<void>((resolve, reject) => {
         node.start((problem, again) => (problem === null ? resolve() : reject(new NotStarted(problem, again))));
@@ -132,8 +149,9 @@ export class Member {
       node.stateVerified(false);
       void check.goesOn.then((damage) => {
         member.stateDamage = damage;
+        if (life.isOver) return;
         if (damage === "") node.stateVerified(true);
-        else options.onFatal(damage, true);
+        else onFatal(damage, true);
       });
     }
     return member;
@@ -146,6 +164,7 @@ export class Member {
   }
 
   private async closePorts(): Promise<void> {
+    this.life.end();
     this.clock.stop();
     await new Promise<void>((resolve) => this.net.close(resolve));
     await new Promise<DiskError | null>((resolve) => this.store.close(resolve));
@@ -167,9 +186,9 @@ interface StateCheck {
 const NOTHING_TO_CHECK: StateCheck = { goesOn: null };
 
 /** Checks the state before it is used, for a while; what takes longer goes on beside the node. */
-async function verify(stateFolder: string, logger: Logger): Promise<StateCheck> {
+async function verify(stateFolder: string, logger: Logger, life: Life): Promise<StateCheck> {
   let settled: string | null = null;
-  const damage = findDamage(stateFolder, logger).then((found) => {
+  const damage = findDamage(stateFolder, logger, life).then((found) => {
     settled = found;
     return found;
   });
@@ -183,13 +202,16 @@ async function verify(stateFolder: string, logger: Logger): Promise<StateCheck> 
 }
 
 /** "" when the state is sound. A check that came to no verdict is made again: nobody leads on a guess. */
-async function findDamage(stateFolder: string, logger: Logger): Promise<string> {
+async function findDamage(stateFolder: string, logger: Logger, life: Life): Promise<string> {
   for (;;) {
-    const verdict = await new Promise<FolderVerdict>((resolve) => verifyStateInChild(stateFolder, {}, resolve));
-    if (verdict.outcome === "sound") return "";
+    const verdict = await new Promise<FolderVerdict>((resolve) => {
+      life.stopCheck = verifyStateInChild(stateFolder, {}, resolve);
+    });
     if (verdict.outcome === "damaged") return verdict.reason;
+    if (verdict.outcome === "sound" || life.isOver) return "";
     logger.warn("the state could not be checked; trying again", { reason: verdict.reason });
     await delay(VERIFY_RETRY_MS);
+    if (life.isOver) return "";
   }
 }
 

@@ -12,6 +12,11 @@ import type { GroupRecord } from "./state-store-record.js";
 /** The two databases of a group; index is the side. */
 export type Sides = readonly [LmdbDatabase<string>, LmdbDatabase<string>];
 
+/** Whoever reads beside the node has met the middle of a checkpoint. */
+export class StateHalfDone extends Error {
+  override readonly name = "StateHalfDone";
+}
+
 /** What a group needs of the environment to read. */
 export interface GroupReads {
   /** The newest record of the group, in the view of `transaction` if there is one; null when it is damaged. */
@@ -74,6 +79,10 @@ export class LmdbGroupStore implements GroupStore {
   openReader(): StoreReader {
     const transaction = this.reads.beginRead();
     const record = this.reads.record(this.group, transaction);
+    if (record?.halfDone) {
+      transaction.done();
+      throw new StateHalfDone(`a checkpoint of group ${this.group} is half done: start the node, which ends it`);
+    }
     const meta = record === null ? EMPTY_BYTES : record.meta;
     assert(meta !== null, "a store without a commit has nothing to read");
     return new LmdbReader(this.group, this.sides[record === null ? 0 : record.side], transaction, meta);
@@ -137,6 +146,8 @@ class LmdbReader implements StoreReader {
 /** Fills the side that is not active; the switch is one transaction, and the old side is emptied after it. */
 class LmdbReplacement implements StoreReplacement {
   private ended = false;
+  /** Why the side still holds what an earlier replacement has left there: nothing that is put beside it counts. */
+  private notEmptied: DiskError | null = null;
 
   constructor(
     private readonly group: GroupId,
@@ -144,7 +155,9 @@ class LmdbReplacement implements StoreReplacement {
     private readonly queue: StateStoreQueue,
     private readonly switched: (side: Side, meta: Uint8Array) => void,
   ) {
-    queue.run({ kind: "clear", group, side }, ignore);
+    queue.run({ kind: "clear", group, side }, (error) => {
+      this.notEmptied = error;
+    });
   }
 
   put(entries: ReadonlyMap<string, Uint8Array>, done: Done): void {
@@ -152,13 +165,14 @@ class LmdbReplacement implements StoreReplacement {
     const { group, side } = this;
     const changes = new ChangeBlocks();
     for (const [key, sealed] of entries) changes.addSealed(key, sealed);
-    this.queue.run({ kind: "fill", group, side, blocks: changes.blocks }, done);
+    this.queue.run({ kind: "fill", group, side, blocks: changes.blocks }, (error) => done(this.notEmptied ?? error));
   }
 
   finish(meta: Uint8Array, done: Done): void {
     assert(!this.ended, "the replacement has ended");
     this.ended = true;
     const { group, side } = this;
+    assert(this.notEmptied === null, "a replacement is finished though its puts have failed");
     this.queue.run({ kind: "switch", group, side, meta }, (error) => {
       if (error === null) {
         this.switched(side, meta);
@@ -175,7 +189,7 @@ class LmdbReplacement implements StoreReplacement {
   }
 }
 
-/** A side that could not be emptied (disk full) is emptied before it is filled, and when the group is opened. */
+/** A side that could not be emptied (disk full) is emptied when the group is opened, and the next to fill it sees to it. */
 function ignore(): void {}
 
 interface Entry {

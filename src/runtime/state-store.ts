@@ -114,9 +114,14 @@ export class LmdbStateStore implements StateStore, GroupReads {
     return bytes === undefined ? null : GroupRecord.decode(bytes);
   }
 
+  /** Reads from here on see the newest commit. */
+  refresh(): void {
+    this.root.resetReadTxn();
+  }
+
   /** Whether a checkpoint is under way of which a part is there already. */
   isHalfDone(group: GroupId): boolean {
-    this.root.resetReadTxn();
+    this.refresh();
     return this.record(group)?.halfDone ?? false;
   }
 

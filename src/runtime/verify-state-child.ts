@@ -4,6 +4,7 @@ import { StateDamaged } from "../node/state/state-damaged.js";
 import { type StateVerdict, verifyGroup } from "../node/state/verify-group.js";
 import { LmdbStateStore } from "./state-store.js";
 import { StateFolderDamaged, tellsDamage } from "./state-store-environment.js";
+import { StateHalfDone } from "./state-store-group.js";
 import { verifyPages } from "./verify-pages.js";
 import type { ChildReport } from "./verify-state.js";
 
@@ -26,10 +27,21 @@ function verifyFolder(folder: string): ChildReport {
 }
 
 function verifyOne(folder: string, group: number, store: LmdbStateStore): StateVerdict {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; ; waitedMs += WHOLE_POLL_MS) {
+    try {
+      return verifyPages(folder, store, group) ?? verifyThroughLmdb(group, store);
+    } catch (error) {
+      // The node is in the middle of a checkpoint.
+      if (!(error instanceof StateHalfDone) || waitedMs > WHOLE_WAIT_MS) throw error;
+      Atomics.wait(pause, 0, 0, WHOLE_POLL_MS);
+      store.refresh();
+    }
+  }
+}
+
+function verifyThroughLmdb(group: number, store: LmdbStateStore): StateVerdict {
   try {
-    waitUntilWhole(group, store);
-    const sound = verifyPages(folder, store, group);
-    if (sound !== null) return sound;
     const steps = verifyGroup(group, store.read(group), ENTRIES_PER_STEP);
     let step = steps.next();
     while (!step.done) step = steps.next();
@@ -37,15 +49,6 @@ function verifyOne(folder: string, group: number, store: LmdbStateStore): StateV
   } catch (error) {
     if (!(error instanceof StateDamaged) && !tellsDamage(error)) throw error;
     return { group, damage: (error as Error).message, entryCount: 0, position: 0 };
-  }
-}
-
-/** The node may be in the middle of a checkpoint. Throws when it does not come to its end. */
-function waitUntilWhole(group: number, store: LmdbStateStore): void {
-  const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let waitedMs = 0; store.isHalfDone(group); waitedMs += WHOLE_POLL_MS) {
-    if (waitedMs > WHOLE_WAIT_MS) throw new Error(`a checkpoint of group ${group} is half done: start the node`);
-    Atomics.wait(pause, 0, 0, WHOLE_POLL_MS);
   }
 }
 

@@ -53,7 +53,7 @@ export class MemcachedConnection extends ClientConnection<MemcachedWriter, Memca
       if (!shape.isSilent) this.answerError(typeof error === "string" ? error : errorLine(error!));
       return;
     }
-    const slot = this.pipeline.push();
+    const slot = this.pushSlot();
     slot.spec = spec;
     slot.muted = shape.isSilent;
     slot.meta = shape.meta;

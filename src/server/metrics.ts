@@ -77,10 +77,15 @@ export class Metrics {
     });
   }
 
+  /** Those whose writes have a leader, terms and positions. */
+  private get raftKeyspaces(): readonly KeyspaceStatus[] {
+    return this.status.keyspaces.filter(({ protocol }) => protocol === "raft");
+  }
+
   private addKeyspaces(): void {
     const each = (name: string, help: string, value: (keyspace: KeyspaceStatus) => number | null): void => {
       this.gauge(name, help, ["keyspace"], (set) => {
-        for (const keyspace of this.status.keyspaces) {
+        for (const keyspace of name.startsWith("gamut_raft_") ? this.raftKeyspaces : this.status.keyspaces) {
           const now = value(keyspace);
           if (now !== null) set({ keyspace: keyspace.name }, now);
         }
@@ -104,7 +109,7 @@ export class Metrics {
       recovering ? 1 : 0,
     );
     this.gauge("gamut_raft_role", "1 for the role that this replica has", ["keyspace", "role"], (set) => {
-      for (const { name, role } of this.status.keyspaces) {
+      for (const { name, role } of this.raftKeyspaces) {
         for (const each of ROLES.includes(role) ? ROLES : [...ROLES, role]) {
           set({ keyspace: name, role: each }, role === each ? 1 : 0);
         }
@@ -115,7 +120,7 @@ export class Metrics {
       "Log positions that a replica does not hold durably yet, as the leader knows it; another node knows its own alone",
       ["keyspace", "replica"],
       (set) => {
-        for (const { name, progress, lastPosition } of this.status.keyspaces) {
+        for (const { name, progress, lastPosition } of this.raftKeyspaces) {
           for (const { node, durablePosition } of progress) {
             set({ keyspace: name, replica: String(node) }, Math.max(0, lastPosition - durablePosition));
           }

@@ -2,7 +2,6 @@ import { assert } from "../../core/assert.js";
 import type { GroupId } from "../../core/machine.js";
 import type { State } from "../../core/state.js";
 import type { DiskError, Done, GroupStore } from "../ports.js";
-import { SparePool } from "./change-blocks.js";
 import { CheckpointMeta } from "./checkpoint-meta.js";
 import { DeadStretches } from "./dead-stretches.js";
 import { EntrySeal, KEY_BYTES_MAX } from "./entry-seal.js";
@@ -22,9 +21,8 @@ import { type StateVerdict, verifyGroup } from "./verify-group.js";
 export class BufferedState implements State {
   private readonly seal: EntrySeal;
   private readonly dead = new DeadStretches();
-  private readonly pool = new SparePool();
   /** Changes since the last `beginCheckpoint`. */
-  private active = new Overlay(this.pool);
+  private active = new Overlay();
   /** Changes of the checkpoint under way. */
   private frozen: Overlay | null = null;
   private checkpointDone: Done | null = null;
@@ -109,7 +107,7 @@ export class BufferedState implements State {
     const { group, active } = this;
     this.frozen = active;
     this.checkpointDone = done;
-    this.active = new Overlay(this.pool);
+    this.active = new Overlay();
     const draft = { group, position, epoch, sum, extra };
     this.store.commit(active.changes.blocks, draft, (error) => this.committed(active, error));
   }
@@ -158,7 +156,7 @@ export class BufferedState implements State {
     if (meta === null) return;
     this.durable = meta;
     this.active.release();
-    this.active = new Overlay(this.pool);
+    this.active = new Overlay();
     this.dead.clear();
   }
 

@@ -27,20 +27,8 @@ export interface Block {
   length: number;
 }
 
-/** Full blocks that were given back: fresh memory costs the kernel a cleared page for every four kilobytes. */
-export class SparePool {
-  private readonly spare: Uint8Array[] = [];
-
-  take(): Uint8Array {
-    return this.spare.pop() ?? allocateShared(BLOCK_BYTES);
-  }
-
-  give(blocks: readonly Block[]): void {
-    for (const { bytes } of blocks) {
-      if (bytes.length === BLOCK_BYTES && this.spare.length < SPARE_BLOCKS_MAX) this.spare.push(bytes);
-    }
-  }
-}
+/** Full blocks that were given back, for all groups: fresh memory costs the kernel a cleared page for every 4 KiB. */
+const spare: Uint8Array[] = [];
 
 /** Where an entry begins: block number and offset in one integer from 0. */
 export type Place = number;
@@ -50,8 +38,6 @@ export class ChangeBlocks {
   /** Bytes of all blocks. */
   byteCount = 0;
   private last: Block | null = null;
-
-  constructor(private readonly pool: SparePool = new SparePool()) {}
 
   /** Adds a change; null deletes. */
   add(key: string, value: Uint8Array | null): Place {
@@ -81,7 +67,7 @@ export class ChangeBlocks {
     // 2,047 blocks of a megabyte: more than anybody may have pending.
     assert(this.blocks.length < 2_047, "too many changes are pending");
     const wanted = Math.max(count, Math.min(BLOCK_BYTES, Math.max(FIRST_BLOCK_BYTES, this.byteCount)));
-    const bytes = wanted === BLOCK_BYTES ? this.pool.take() : allocateShared(wanted);
+    const bytes = (wanted === BLOCK_BYTES ? spare.pop() : undefined) ?? allocateShared(wanted);
     this.last = { bytes, length: 0 };
     this.blocks.push(this.last);
     this.byteCount += bytes.length;
@@ -127,7 +113,9 @@ export class ChangeBlocks {
 
   /** For whoever has no more use for any of these bytes: gives them to the next changes. */
   release(): void {
-    this.pool.give(this.blocks);
+    for (const { bytes } of this.blocks) {
+      if (bytes.length === BLOCK_BYTES && spare.length < SPARE_BLOCKS_MAX) spare.push(bytes);
+    }
     this.blocks.length = 0;
     this.byteCount = 0;
     this.last = null;

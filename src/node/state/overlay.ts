@@ -1,17 +1,10 @@
-import { latin1Decode } from "../../core/bytes.js";
+import { hashOfText, latin1Decode } from "../../core/bytes.js";
 import { SortedKeys } from "../../core/sorted-keys.js";
-import { ChangeBlocks, forEachChange, type SparePool } from "./change-blocks.js";
+import { ChangeBlocks, forEachChange } from "./change-blocks.js";
 
 const SLOTS_MIN = 64;
 /** A slot is two integers: the key's hash, and the place of its change plus one (0: free). */
 const SLOT_BYTES = 8;
-
-/** FNV-1a (Fowler, Noll, Vo), and a last shift, for the low bits choose the slot. */
-function hashOf(key: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < key.length; i += 1) h = Math.imul(h ^ key.charCodeAt(i), 0x01000193);
-  return h ^ (h >>> 15);
-}
 
 /**
  * Changes that the store does not have yet: key → value, or null for a deletion. They lie packed in blocks, as the store
@@ -19,7 +12,7 @@ function hashOf(key: string): number {
  * collector.
  */
 export class Overlay {
-  readonly changes: ChangeBlocks;
+  readonly changes = new ChangeBlocks();
   private slots = new Int32Array(2 * SLOTS_MIN);
   private mask = SLOTS_MIN - 1;
   /** The key that was asked for last, and its slot: who writes has nearly always just read. */
@@ -31,10 +24,6 @@ export class Overlay {
   /** Keys by first byte: a machine gives each kind of entry its own, and a range over one must not sort the others. */
   private readonly counts = new Uint32Array(256);
   entryCount = 0;
-
-  constructor(pool?: SparePool) {
-    this.changes = new ChangeBlocks(pool);
-  }
 
   /** Memory taken. */
   get byteCount(): number {
@@ -64,7 +53,7 @@ export class Overlay {
   /** The key's slot, or the free one where it belongs. */
   private find(key: string): number {
     if (key === this.lastKey && this.lastSlot >= 0) return this.lastSlot;
-    const hash = hashOf(key);
+    const hash = hashOfText(key);
     const { slots, mask, changes } = this;
     let index = hash & mask;
     for (;;) {

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { crc32, latin1Encode } from "../../core/bytes.js";
 import { Random } from "../../core/random.js";
 import { sealedValue } from "../testing/sealed.js";
-import { SparePool } from "./change-blocks.js";
 import { CheckpointMeta } from "./checkpoint-meta.js";
 import { DeadStretches } from "./dead-stretches.js";
 import { EntrySeal } from "./entry-seal.js";
@@ -147,9 +146,8 @@ describe("an overlay", () => {
 
   it("agrees with a map, in blocks that others have used before", () => {
     const random = new Random(5);
-    const pool = new SparePool();
     for (let life = 0; life < 6; life += 1) {
-      const overlay = new Overlay(pool);
+      const overlay = new Overlay();
       const twin = new Map<string, string | null>();
       for (let round = 0; round < 20_000; round += 1) {
         const key = draw(random);
@@ -164,7 +162,7 @@ describe("an overlay", () => {
         twin.set(key, value);
       }
       expect(overlay.entryCount).toBe(twin.size);
-      const later = new Overlay(pool);
+      const later = new Overlay();
       const changed = draw(random);
       later.set(changed, latin1Encode("later"));
       overlay.absorb(later);
