@@ -8,6 +8,11 @@ import { LEVEL_NAMES, Level } from "./level.js";
 export const PROTOCOLS = ["raft", "gossip"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
+/** Whether one replica orders the writes of such a keyspace, in terms and positions that a person may look at. */
+export function hasLeader(protocol: string): boolean {
+  return protocol !== "gossip";
+}
+
 export function protocolByName(name: string): Protocol | null {
   return PROTOCOLS.find((protocol) => protocol === name) ?? null;
 }

@@ -1,4 +1,5 @@
 import type { BackendStatus } from "../kv/backend.js";
+import { hasLeader } from "../kv/grants.js";
 
 /** Why this node should be sent no requests now; empty when it can serve all of its keyspaces. */
 export function unreadiness(status: BackendStatus, isDraining: boolean): string[] {
@@ -8,7 +9,7 @@ export function unreadiness(status: BackendStatus, isDraining: boolean): string[
   for (const { name, protocol, leader, recovering, role } of status.keyspaces) {
     if (recovering) reasons.push(`${name}: this replica rebuilds what it has lost`);
     else if (role === "opening") reasons.push(`${name}: this replica is being opened`);
-    else if (leader === 0 && protocol === "raft") reasons.push(`${name}: no leader is known`);
+    else if (leader === 0 && hasLeader(protocol)) reasons.push(`${name}: no leader is known`);
   }
   return reasons;
 }

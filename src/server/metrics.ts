@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { BackendStatus, KeyspaceStatus } from "../kv/backend.js";
 import { Op } from "../kv/command.js";
+import { hasLeader } from "../kv/grants.js";
 import { LATENCY_BOUNDS, type Latencies } from "./request-counts.js";
 import { Wire } from "./sniff.js";
 import type { ServerStats } from "./stats.js";
@@ -79,7 +80,7 @@ export class Metrics {
 
   /** Those whose writes have a leader, terms and positions. */
   private get raftKeyspaces(): readonly KeyspaceStatus[] {
-    return this.status.keyspaces.filter(({ protocol }) => protocol === "raft");
+    return this.status.keyspaces.filter(({ protocol }) => hasLeader(protocol));
   }
 
   private addKeyspaces(): void {
