@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { Operation, Value, Verdict } from "../check/index.js";
-import { withExamples } from "./data-commands.js";
+import { withExamples } from "./examples.js";
 import { readStdin, unreadable, writeLine } from "./output.js";
 import { atLeastOne } from "./session-flags.js";
 

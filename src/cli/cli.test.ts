@@ -267,6 +267,11 @@ describe("the command line", () => {
       /raft\s+grants\s+linearizable\s+and\s+sequential;\s+gossip\s+grants\s+session\s+and\s+eventual;/s,
     );
     expect(await out("scan", "--help")).not.toMatch(/^ {2}1 /m);
+    const advice = "write npx gamut instead";
+    expect((await run(["get", "--help"], { env: { PATH: "" } })).out).toContain(advice);
+    writeFileSync(join(folder, process.platform === "win32" ? "gamut.cmd" : "gamut"), "");
+    expect((await run(["get", "--help"], { env: { PATH: folder } })).out).not.toContain(advice);
+    expect((await run(["get"], { env: { PATH: "" } })).err).toContain("(see npx gamut get --help)");
     expect(await out("--version")).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 

@@ -1,13 +1,25 @@
 /** A small client of the RESP wire: one connection, one request at a time. */
 import { connect, type Socket } from "node:net";
+import { type CallAnswer, decodeAnswer, encodeCall } from "../codec/call.js";
+import { DEFAULT_KEYSPACE, keyspaceNamed } from "../codec/resp/keyspace-name.js";
+import { ByteWriter, CodecError } from "../core/bytes.js";
+import type { Command } from "../kv/command.js";
+import { KvError } from "../kv/errors.js";
+import { levelByName } from "../kv/level.js";
+import { checkCommand } from "../kv/limits.js";
+import { renderReceipt } from "../kv/receipt.js";
+import type { Result } from "../kv/result.js";
+import { tokenFromText, tokenToText } from "../kv/token.js";
 import { type Address, showAddress } from "./address.js";
 import { CliError, Exit } from "./exit.js";
+import { ownName } from "./own-name.js";
 import { type Answer, type Reply, ReplyError, ReplyReader, textOf } from "./reply-reader.js";
 
 /** A node that takes longer to say hello is passed over, if there is another. */
 const HELLO_MS_MAX = 2_000;
 /** The longest timer that Node knows. */
 const TIMER_MS_MAX = 2_147_483_647;
+const CALL_PART_BYTES = 1_048_576;
 
 /** What every request of a connection is to be asked with. */
 export interface SessionChoice {
@@ -25,6 +37,11 @@ export class NoAnswer extends Error {
 export class Client {
   /** Of the last answer, when the session explains; "" for an answer without one. */
   receipt = "";
+  /** Of the record that the last answer read or wrote, when the session explains; 0 where there is none. */
+  version = 0;
+  /** Of the last call, as text; "" before the first. */
+  callToken = "";
+  private choice: SessionChoice = {};
   private readonly reader = new ReplyReader();
   private waiting: { done: (answer: Answer) => void; failed: (reason: NoAnswer) => void } | null = null;
   private broken = "";
@@ -49,9 +66,7 @@ export class Client {
         problems.push(`${showAddress(address)}: ${(error as Error).message}`);
       }
     }
-    const advice =
-      "is a cluster running? Start one with `gamut up`, or name a node with --address host:port or GAMUT_ADDRESS";
-    throw new CliError(Exit.failed, `no node answers (${problems.join("; ")}): ${advice}`, "unavailable");
+    throw new CliError(Exit.failed, noNodeAnswers(problems), "unavailable");
   }
 
   /** @throws Error with the reason */
@@ -71,6 +86,7 @@ export class Client {
 
   /** Nothing is asked before all of this is accepted. @throws ReplyError @throws NoAnswer */
   async choose(choice: SessionChoice): Promise<void> {
+    this.choice = choice;
     if (choice.token !== undefined) await this.demand(["GAMUT", "TOKEN", choice.token]);
     if (choice.keyspace !== undefined) await this.demand(["SELECT", choice.keyspace]);
     if (choice.level !== undefined) await this.demand(["GAMUT", "LEVEL", choice.level]);
@@ -87,7 +103,47 @@ export class Client {
   async call(request: readonly (string | Uint8Array)[], timeoutMs = this.timeoutMs): Promise<Reply> {
     const { reply, attributes } = await this.exchange(request, timeoutMs);
     this.receipt = textOf(attributes?.get("receipt"));
+    this.version = Number(attributes?.get("version") ?? 0);
     return reply;
+  }
+
+  /**
+   * One operation as the SDK sends it, for what Redis has no command for; what was chosen holds for it, too.
+   * @throws ReplyError @throws NoAnswer
+   */
+  async operate(command: Command): Promise<Result> {
+    const refused = checkCommand(command);
+    if (refused !== null) throw new ReplyError(`ERR ${refused.code}: ${refused.message}`);
+    const { keyspace, level, token, explain = false } = this.choice;
+    const text = this.callToken === "" ? token : this.callToken;
+    const bytes = text === undefined ? null : tokenFromText(text);
+    if (bytes instanceof KvError) throw new ReplyError(`ERR ${bytes.code}: ${bytes.message}`);
+    const writer = new ByteWriter(256);
+    const call = {
+      command,
+      keyspace: keyspaceNamed(keyspace ?? DEFAULT_KEYSPACE),
+      level: level === undefined ? null : levelByName(level),
+      timeoutMs: Math.min(this.timeoutMs, TIMER_MS_MAX),
+      id: null,
+      token: bytes,
+      explain,
+    };
+    encodeCall(call, writer);
+    // None of its arguments may be longer than a value.
+    const parts: Uint8Array[] = [];
+    const all = writer.written();
+    for (let at = 0; at < all.length; at += CALL_PART_BYTES) parts.push(all.subarray(at, at + CALL_PART_BYTES));
+    const reply = await this.demand(["GAMUT", "CALL", ...parts]);
+    if (!(reply instanceof Uint8Array)) throw new NoAnswer("the answer to a call is none");
+    const answer = readAnswer(reply);
+    if (answer.token !== null) this.callToken = tokenToText(answer.token);
+    this.receipt = answer.receipt === null ? "" : renderReceipt(answer.receipt);
+    if (answer.error !== null) {
+      const { code, definite, message } = answer.error;
+      throw new ReplyError(`${definite ? "ERR" : "UNKNOWN"} ${code}: ${message}`);
+    }
+    this.version = answer.result!.version;
+    return answer.result!;
   }
 
   private exchange(request: readonly (string | Uint8Array)[], timeoutMs: number): Promise<Answer> {
@@ -135,6 +191,22 @@ export class Client {
 
   close(): void {
     this.breakOff("the connection was closed");
+  }
+}
+
+/** `problems`: one for each address asked. */
+export function noNodeAnswers(problems: readonly string[]): string {
+  const advice = `is a cluster running? Start one with \`${ownName()} up\`, or name a node with --address host:port or GAMUT_ADDRESS`;
+  return `no node answers (${problems.join("; ")}): ${advice}`;
+}
+
+/** @throws NoAnswer */
+function readAnswer(bytes: Uint8Array): CallAnswer {
+  try {
+    return decodeAnswer(bytes);
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw new NoAnswer(error.message);
   }
 }
 

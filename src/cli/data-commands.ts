@@ -1,6 +1,8 @@
 /** `gamut get set del incr scan`: records from the shell. */
 import { Command, InvalidArgumentError } from "commander";
+import { casCommand } from "./cas-command.js";
 import type { Client } from "./client.js";
+import { withExamples } from "./examples.js";
 import { CliError, Exit } from "./exit.js";
 import { jsonValue, printable, readStdin, utf8Text, writeLine, writeOut, writeValue } from "./output.js";
 import { type Reply, textOf } from "./reply-reader.js";
@@ -11,7 +13,7 @@ const SCAN_COUNT = 500;
 const NEWLINE = Buffer.from("\n");
 
 export function dataCommands(): Command[] {
-  return [getCommand(), setCommand(), deleteCommand(), incrementCommand(), scanCommand()];
+  return [getCommand(), setCommand(), casCommand(), deleteCommand(), incrementCommand(), scanCommand()];
 }
 
 function getCommand(): Command {
@@ -20,16 +22,19 @@ function getCommand(): Command {
     .argument("<key>")
     .action((key: string, flags: SessionFlags) =>
       withClient(flags, "reads", async (client) => {
+        // The version comes with the explanation.
+        if (flags.json && !flags.explain) await client.demand(["GAMUT", "EXPLAIN", "ON"]);
         const value = await client.demand(["GET", key]);
         if (!(value instanceof Uint8Array)) return absent(key, flags);
         if (!flags.json) await writeValue(value);
-        return { key, found: true, ...jsonValue(value) };
+        return { key, found: true, ...jsonValue(value), version: client.version };
       }),
     );
   return withExamples(addSessionFlags(command, "there is no such key"), [
     "gamut get greeting",
     "gamut get photo > photo.jpg",
     "gamut get greeting --level sequential --explain",
+    "gamut get stock --json     # with its version, for gamut cas",
   ]);
 }
 
@@ -176,8 +181,4 @@ async function scan(client: Client, flags: ScanFlags): Promise<void> {
 function keyLine(key: Uint8Array, json: boolean): Uint8Array {
   if (json) return Buffer.from(`${JSON.stringify(utf8Text(key) ?? jsonValue(key, "key"))}\n`);
   return process.stdout.isTTY ? Buffer.from(`${printable(key)}\n`) : Buffer.concat([key, NEWLINE]);
-}
-
-export function withExamples(command: Command, examples: readonly string[]): Command {
-  return command.addHelpText("after", `\nExamples:\n${examples.map((example) => `  ${example}`).join("\n")}`);
 }

@@ -2,7 +2,7 @@
 import Table from "cli-table3";
 import { Command, Option } from "commander";
 import { PROTOCOLS } from "../kv/grants.js";
-import { withExamples } from "./data-commands.js";
+import { withExamples } from "./examples.js";
 import { writeLine } from "./output.js";
 import { type Reply, textOf } from "./reply-reader.js";
 import { type AddressFlags, addAddressFlags, levelOption, type SessionFlags, withClient } from "./session-flags.js";
@@ -53,7 +53,7 @@ function createKeyspace(name: string, flags: CreateFlags): Promise<void> {
     const level = flags.level === undefined ? [] : ["LEVEL", flags.level];
     await client.demand(["GAMUT", "KEYSPACE", "CREATE", name, "PROTOCOL", flags.protocol, ...level]);
     if (!flags.json) await writeLine(`keyspace ${name} is made; use it with --keyspace ${name}`);
-    return { keyspace: name, created: true };
+    return { keyspace: name, protocol: flags.protocol, created: true };
   });
 }
 

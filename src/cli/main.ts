@@ -3,14 +3,19 @@ import { Command, Help, type Option } from "commander";
 import { DEFAULT_PORT_BASE } from "./address.js";
 import { benchCommand } from "./bench/command.js";
 import { checkCommand } from "./check-command.js";
+import { completionCommand } from "./completion/command.js";
 import type { ConfigOverrides } from "./config.js";
-import { dataCommands, withExamples } from "./data-commands.js";
+import { dataCommands } from "./data-commands.js";
+import { dumpCommand } from "./dump-command.js";
+import { withExamples } from "./examples.js";
 import { CliError, Exit, exitCodesHelp } from "./exit.js";
 import { keyspaceCommand } from "./keyspace-command.js";
 import { endWithReader } from "./output.js";
+import { OWN_NAME, ownName } from "./own-name.js";
 import { wholeNumber } from "./session-flags.js";
 import { simCommand } from "./sim-command.js";
 import { statusCommand } from "./status-command.js";
+import { topCommand } from "./top/command.js";
 import { BUILD_VERSION } from "./version.js";
 
 interface UpFlags {
@@ -66,7 +71,7 @@ function nodeCommand(): Command {
 }
 
 function programme(): Command {
-  const program = new Command("gamut")
+  const program = new Command(OWN_NAME)
     .description(
       "A replicated key-value store that speaks Redis, survives being killed, and shows what its guarantees were worth",
     )
@@ -79,20 +84,21 @@ function programme(): Command {
       "after",
       "\nBegin with `gamut up`, then `gamut set greeting hello` and `gamut get greeting` in another terminal.",
     );
-  const commands = [upCommand(), ...dataCommands(), keyspaceCommand(), statusCommand()];
-  commands.push(nodeCommand(), checkCommand(), simCommand(), benchCommand());
+  const commands = [upCommand(), ...dataCommands(), dumpCommand(), keyspaceCommand(), statusCommand(), topCommand()];
+  commands.push(nodeCommand(), checkCommand(), simCommand(), benchCommand(), completionCommand());
   for (const command of commands) program.addCommand(command);
   prepare(program);
   return program;
 }
 
 /** Commands that are added, not made by their parent, inherit nothing. */
-function prepare(command: Command): void {
+function prepare(command: Command, name = ownName()): void {
   command
     .exitOverride()
-    .showHelpAfterError(`(see ${path(command)} --help)`)
+    .showHelpAfterError(`(see ${[name, ...path(command)].join(" ")} --help)`)
     .configureHelp({ optionDescription });
-  for (const child of command.commands) prepare(child);
+  if (name !== OWN_NAME) command.addHelpText("after", `\nYour shell finds no ${OWN_NAME} here: write ${name} instead.`);
+  for (const child of command.commands) prepare(child, name);
 }
 
 /** A flag is off unless it is given: that needs no words. */
@@ -100,8 +106,9 @@ function optionDescription(option: Option): string {
   return option.defaultValue === false ? option.description : new Help().optionDescription(option);
 }
 
-function path(command: Command): string {
-  return command.parent === null ? command.name() : `${path(command.parent)} ${command.name()}`;
+/** Below the programme. */
+function path(command: Command): string[] {
+  return command.parent === null ? [] : [...path(command.parent), command.name()];
 }
 
 async function main(): Promise<void> {

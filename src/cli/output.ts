@@ -1,7 +1,7 @@
 /** What commands write: bytes as they are to a pipe or a file, readable to a person. */
 import { once } from "node:events";
 
-const UTF8 = new TextDecoder("utf-8", { fatal: true });
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The text that the bytes spell in UTF-8; null if they spell none. */
 export function utf8Text(bytes: Uint8Array): string | null {

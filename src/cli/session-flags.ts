@@ -49,7 +49,7 @@ export function addSessionFlags(command: Command, no = ""): Command {
     .addOption(levelOption("the level to ask for; else the keyspace's own"))
     .option("--token <token>", "see at least what the session that gave this token has seen", token)
     .option("--print-token", "write what this session has seen to stderr, for --token", false)
-    .option("--explain", "write the receipt to stderr: the level given, and on what evidence", false);
+    .option("--explain", "write to stderr the receipt (the level given, and on what evidence) and the version", false);
 }
 
 export function levelOption(description: string): Option {
@@ -135,13 +135,14 @@ export async function withClient(
     await client.choose(flags);
     asked = true;
     const found = await ask(client);
-    const { receipt } = client;
-    const token = flags.printToken ? textOf(await client.demand(["GAMUT", "TOKEN"])) : "";
+    const { receipt, version } = client;
+    const token = flags.printToken ? await tokenOf(client) : "";
     if (flags.json && found !== null) {
-      const evidence = receipt === "" ? {} : { receipt: receiptFields(receipt) };
+      const evidence = flags.explain && receipt !== "" ? { receipt: receiptFields(receipt) } : {};
       await writeLine(JSON.stringify({ ...found, ...(token !== "" && { token }), ...evidence }));
     } else {
       if (flags.explain && receipt !== "") console.error(`receipt: ${receipt}`);
+      if (flags.explain && version !== 0) console.error(`version: ${version}`);
       if (token !== "") console.error(token);
     }
   } catch (error) {
@@ -149,6 +150,11 @@ export async function withClient(
   } finally {
     client.close();
   }
+}
+
+/** Calls bring their own; else it is the connection's. */
+async function tokenOf(client: Client): Promise<string> {
+  return client.callToken === "" ? textOf(await client.demand(["GAMUT", "TOKEN"])) : client.callToken;
 }
 
 export function asCliError(error: unknown, from: Address, mayHaveHappened: boolean): unknown {
@@ -169,7 +175,10 @@ function receiptFields(receipt: string): Record<string, unknown> {
     const at = field.indexOf("=");
     const [name, value] = [field.slice(0, at), field.slice(at + 1)];
     if (name === "durable-on") fields.durableOn = value.split(",").map(Number);
-    else fields[name] = /^\d+$/.test(value) ? Number(value) : value;
+    else
+      fields[name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())] = /^\d+$/.test(value)
+        ? Number(value)
+        : value;
   }
   return fields;
 }

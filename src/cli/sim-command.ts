@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import type { SwarmFailure, SwarmReport } from "../sim/swarm.js";
-import { withExamples } from "./data-commands.js";
+import { withExamples } from "./examples.js";
 import { CliError, Exit } from "./exit.js";
 import { unreadable, writeLine } from "./output.js";
 import { wholeNumber } from "./session-flags.js";

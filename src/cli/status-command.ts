@@ -2,8 +2,9 @@
 import Table from "cli-table3";
 import { Command } from "commander";
 import { VOTERS_MAX } from "../node/options.js";
+import { noNodeAnswers } from "./client.js";
 import { askEverybody, type ClusterView, clusterViews, type NodeView, type ReplicaView } from "./cluster-view.js";
-import { withExamples } from "./data-commands.js";
+import { withExamples } from "./examples.js";
 import { CliError, Exit } from "./exit.js";
 import { writeLine } from "./output.js";
 import { type AddressFlags, addAddressFlags, addressesOf } from "./session-flags.js";
@@ -30,9 +31,8 @@ async function status(flags: AddressFlags): Promise<void> {
   const asked = await askEverybody(addressesOf(flags), flags.timeout);
   const clusters = clusterViews(asked);
   if (clusters.length === 0) {
-    const problems = asked.map(({ address, problem }) => `${address}: ${problem}`).join("; ");
-    const advice = "is a cluster running? Start one with `gamut up`, or name a node with --address host:port";
-    throw new CliError(Exit.failed, `no node answers (${problems}): ${advice}`, "unavailable");
+    const problems = asked.map(({ address, problem }) => `${address}: ${problem}`);
+    throw new CliError(Exit.failed, noNodeAnswers(problems), "unavailable");
   }
   if (clusters.some(({ nodes }) => nodes.some(({ problem, hasData }) => problem !== "" || !hasData))) {
     process.exitCode = Exit.no;
@@ -88,7 +88,7 @@ function lossLines(nodes: readonly NodeView[]): string[] {
   const verdict = `${left} of ${voters.length} voters ${left === 1 ? "has" : "have"} data, ${majority} are a majority`;
   return [
     `${lost}. ${verdict}: if this lasts, the cluster cannot go on;`,
-    "copy out what is left (gamut scan, gamut get --level sequential) and start anew: docs/running.md",
+    "copy out what is left (gamut dump --node N --format json) and start anew: docs/running.md",
   ];
 }
 

@@ -1,5 +1,6 @@
 /** `GET /v1/keyspaces/{keyspace}/keys`: a range of keys, page by page. */
 import { Command, Op } from "../kv/command.js";
+import { prefixEnd } from "../kv/key-range.js";
 import type { Result } from "../kv/result.js";
 import { ttlMs } from "./http-batch.js";
 import { keyToJson } from "./http-json.js";
@@ -55,12 +56,4 @@ export class KeyRange {
     const isLast = result.key === "" || (end !== null && result.key >= end);
     return { keys, cursor: isLast ? null : `k${Buffer.from(result.key, "latin1").toString("base64url")}` };
   }
-}
-
-/** The first key that follows all keys with the prefix; undefined: there is none. */
-function prefixEnd(prefix: string): string | undefined {
-  let length = prefix.length;
-  while (length > 0 && prefix.charCodeAt(length - 1) === 0xff) length -= 1;
-  if (length === 0) return undefined;
-  return prefix.slice(0, length - 1) + String.fromCharCode(prefix.charCodeAt(length - 1) + 1);
 }

@@ -12,6 +12,7 @@ import {
   unknownCommand,
   withSubcommand,
 } from "../codec/resp/index.js";
+import { keyspaceNamed } from "../codec/resp/keyspace-name.js";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
 import { checkCommand } from "../kv/limits.js";
@@ -20,7 +21,6 @@ import { ResultKind } from "../kv/result.js";
 import { ClientConnection } from "./client-connection.js";
 import { ReplyMode } from "./reply-mode.js";
 import { writeReceiptAttribute } from "./resp-gamut.js";
-import { keyspaceNamed } from "./resp-hello.js";
 import { type LocalCommand, localCommand } from "./resp-local.js";
 import { type Completion, RespReply } from "./resp-reply.js";
 import type { RespService } from "./resp-service.js";
@@ -152,7 +152,7 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
     const receipt = slot.request!.receipt;
     if (this.session.explains && slot.session === null) {
       this.lastReceipt = receipt;
-      if (receipt !== null && this.version === 3) writeReceiptAttribute(writer, receipt);
+      if (receipt !== null && this.version === 3) writeReceiptAttribute(writer, receipt, result.version);
     }
     if (slot.completion !== null) slot.completion(this, slot, writer);
     else if (result.kind === ResultKind.error) renderError(writer, result);

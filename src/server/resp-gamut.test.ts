@@ -69,6 +69,11 @@ test("EXPLAIN keeps receipts from ON to OFF; RESP3 puts them before the answers"
   const three = await raw.replies(5);
   expect(three[2]).toMatch(/^\|1\r\n\+receipt\r\n\$\d+\r\nlevel=linearizable .*\r\n_\r\n$/);
   expect(three[4]).toBe(NULL);
+  raw.send(["HELLO", "3"], ["SET", "x", "1"], ["GAMUT", "EXPLAIN", "ON"], ["SET", "x", "2"], ["GET", "x"]);
+  const [, , , written, read] = await raw.replies(5);
+  const version = /\r\n\+version\r\n:(\d+)\r\n\+OK\r\n$/.exec(written)?.[1];
+  expect(Number(version)).toBeGreaterThan(0);
+  expect(read).toMatch(new RegExp(`^\\|2\r\n\\+receipt\r\n.*\r\n\\+version\r\n:${version}\r\n\\$1\r\n2\r\n$`, "s"));
 });
 
 test("KEYSPACE: made, chosen, listed, dropped, each reply in its place", async () => {

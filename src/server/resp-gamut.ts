@@ -14,7 +14,7 @@ const HELP = [
   "CALL <bytes> [<bytes> ...]",
   "    One operation of the SDK, which stands by itself; argument and answer are binary.",
   "EXPLAIN [ON | OFF]",
-  "    ON: keep the receipt of each answer, and (RESP3) put it before the answer. Alone: the receipt of the last answer.",
+  "    ON: keep the receipt of each answer, and (RESP3) put it and the record's version before the answer. Alone: the receipt of the last answer.",
   "KEYSPACE CREATE <name> [PROTOCOL raft | gossip] [LEVEL <level>]",
   "    Make a keyspace, of raft unless gossip is given; its default level is linearizable (gossip: eventual) unless one is given.",
   "KEYSPACE DROP <name>",
@@ -88,11 +88,14 @@ function answerExplain(connection: RespConnection, request: Arguments, writer: R
   writer.ok();
 }
 
-/** RESP3's attribute: data about the reply that follows it. */
-export function writeReceiptAttribute(writer: RespWriter, receipt: Receipt): void {
-  writer.attribute(1);
+/** RESP3's attribute: data about the reply that follows it. `version`: of the record read or written; 0 for none. */
+export function writeReceiptAttribute(writer: RespWriter, receipt: Receipt, version: number): void {
+  writer.attribute(version === 0 ? 1 : 2);
   writer.simple("receipt");
   writer.bulkText(renderReceipt(receipt));
+  if (version === 0) return;
+  writer.simple("version");
+  writer.integer(version);
 }
 
 function answerKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {

@@ -1,15 +1,10 @@
 /** HELLO, AUTH, SELECT, QUIT, RESET: what a connection begins, changes and ends with. */
 import { type Arguments, errorText, type RespWriter } from "../codec/resp/index.js";
+import { DEFAULT_KEYSPACE, keyspaceNamed } from "../codec/resp/keyspace-name.js";
 import { KeyspaceChoice } from "./keyspace-choice.js";
 import { isClientName, NAME_ERROR } from "./resp-client.js";
 import type { RespConnection } from "./resp-connection.js";
 
-const DEFAULT_KEYSPACE = "default";
-
-/** The keyspace that a client means: Redis' number 0 is the default one. */
-export function keyspaceNamed(name: string): string {
-  return name === "0" ? DEFAULT_KEYSPACE : name;
-}
 const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /** There are no passwords yet: the one user may come in with any. */

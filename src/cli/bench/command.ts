@@ -1,7 +1,7 @@
 // `gamut bench`: the load generator from the command line.
 import { Command, InvalidArgumentError, Option } from "commander";
 import { type Address, showAddress } from "../address.js";
-import { withExamples } from "../data-commands.js";
+import { withExamples } from "../examples.js";
 import { CliError, Exit } from "../exit.js";
 import { addressesOf, gatherAddress } from "../session-flags.js";
 import { DRIVERS } from "./driver.js";
