@@ -91,7 +91,7 @@ export class Gamut<V = Uint8Array> {
     return this.shown(raw, (result) => ({ versionstamp: toVersionstamp(result.version) }));
   }
 
-  /** `existed`: whether there was such a record. */
+  /** `existed`: whether there was such a record; in a keyspace of gossip always true, for no node knows that. */
   async delete(key: Key, options: CallOptions = {}): Promise<Outcome<{ readonly existed: boolean }>> {
     const raw = await this.call(() => deleteCommand([keyString(key)]), options);
     return this.shown(raw, (result) => ({ existed: result.integer > 0n }));

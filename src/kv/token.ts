@@ -218,7 +218,10 @@ function readSeen(reader: ByteReader, end: number, token: Token): void {
     const entry: TokenSeen = { keyspace: reader.u53(), group: reader.u32(), seen: new Seen() };
     entry.seen.raiseClock(reader.u53(), reader.u32());
     for (let origins = reader.u16(); origins > 0; origins -= 1) {
-      entry.seen.raise(reader.u16(), reader.u53(), reader.u53());
+      const [node, incarnation, sequence] = [reader.u16(), reader.u53(), reader.u53()];
+      if (node === 0 || incarnation === 0 || sequence === 0)
+        throw new CodecError("a write that it names has no origin");
+      entry.seen.raise(node, incarnation, sequence);
     }
     token.seen.push(entry);
   }

@@ -1,6 +1,7 @@
 import type { Catalog } from "../cluster/catalog.js";
 import { KvError } from "../kv/errors.js";
 import { decodeToken, encodeToken, Token } from "../kv/token.js";
+import { Gossip } from "../protocols/gossip/gossip.js";
 import type { HostedGroups } from "./hosted-groups.js";
 import type { NodeSession } from "./session.js";
 
@@ -31,6 +32,11 @@ export function takeToken(
   if (token instanceof KvError) return token;
   for (const { group } of [...token.list(), ...token.seen]) {
     if (group < catalog.nextGroup && !groups.has(group)) return new KvError("keyspace_gone");
+  }
+  for (const { group, seen } of token.seen) {
+    const machine = groups.get(group)?.machine;
+    const problem = machine instanceof Gossip ? machine.gateway.claimProblem(seen) : null;
+    if (problem !== null) return problem;
   }
   let named = 0;
   for (const seen of session.seen.values()) named += seen.origins.length + 1;

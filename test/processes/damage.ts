@@ -5,12 +5,17 @@ import { join } from "node:path";
 const SECTOR_BYTES = 512;
 const PAGE_BYTES = 4_096;
 
-export function logSegments(dataDir: string): string[] {
+/** Segments, the one that is kept ready included. */
+export function segmentFiles(dataDir: string): string[] {
   return readdirSync(join(dataDir, "log"))
     .filter((name) => /^log-\d{10}$/.test(name))
     .sort()
-    .map((name) => join(dataDir, "log", name))
-    .filter((file) => lastUsed(readFileSync(file)) >= 0);
+    .map((name) => join(dataDir, "log", name));
+}
+
+/** Segments of a stopped node that have something in them. */
+export function logSegments(dataDir: string): string[] {
+  return segmentFiles(dataDir).filter((file) => lastUsed(readFileSync(file)) >= 0);
 }
 
 export function stateFile(dataDir: string): string {

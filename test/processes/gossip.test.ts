@@ -3,6 +3,9 @@ import { expect, it } from "vitest";
 import type { Address } from "../../src/cli/address.js";
 import { Client } from "../../src/cli/client.js";
 import { type Reply, ReplyError, textOf } from "../../src/cli/reply-reader.js";
+import { KvError } from "../../src/kv/errors.js";
+import { SeenOrigin } from "../../src/kv/seen.js";
+import { decodeToken, encodeToken, tokenFromText, tokenToText } from "../../src/kv/token.js";
 import { type Cluster, withCluster } from "./cluster.js";
 import { until } from "./wait.js";
 
@@ -199,5 +202,80 @@ it("a session sees what it has written and read, wherever it goes on; what needs
       },
       "session",
     );
+  });
+});
+
+it("tokens that were made up bind nobody, and stop no node", { timeout: 120_000 }, async () => {
+  await withCluster({}, async (cluster) => {
+    await createCarts(cluster);
+    const [first] = addresses(cluster);
+    const status = await Client.connectTo(first, CALL_MS_MAX);
+    const { clusterId } = JSON.parse(textOf(await status.demand(["GAMUT", "STATUS"]))) as { clusterId: string };
+    status.close();
+    await at(first, (cart) => cart.call("SET", "seed", "1"), "session");
+    const own = await at(
+      first,
+      async (cart) => {
+        expect(await cart.call("SET", "mine", "1")).toBe("OK");
+        return textOf(await cart.call("GAMUT", "TOKEN"));
+      },
+      "session",
+    );
+    /** Of the very life that has written, and of others. */
+    const forged = (change: (own: SeenOrigin) => SeenOrigin): string => {
+      const token = decodeToken(tokenFromText(own) as Uint8Array, clusterId);
+      if (token instanceof KvError) throw new Error(token.message);
+      const { seen } = token.seen[0];
+      const origin = seen.origins.find(({ node }) => node === 1)!;
+      seen.origins.push(change(origin));
+      if (seen.origins.at(-1)!.node === 1) seen.origins.splice(seen.origins.indexOf(origin), 1);
+      return tokenToText(encodeToken(token));
+    };
+    for (const token of [
+      forged(() => new SeenOrigin(0, 7, 5)),
+      forged(() => new SeenOrigin(2, 0, 5)),
+      forged(() => new SeenOrigin(999, 7, 5)),
+      forged((it) => new SeenOrigin(1, it.incarnation, 2 ** 53 - 1)),
+      forged((it) => new SeenOrigin(1, it.incarnation + 1, 1)),
+    ]) {
+      expect(problem(await at(first, (cart) => cart.call("GAMUT", "TOKEN", token)))).toMatch(/^bad_token: /);
+    }
+    // A life of another member that nobody has heard of: the token may be right, but its writes bind nobody here.
+    const [unheard, ahead] = [
+      forged(() => new SeenOrigin(2, 7, 5)),
+      forged((it) => new SeenOrigin(1, it.incarnation, 2 ** 53 - 1)),
+    ];
+    await at(first, async (cart) => {
+      expect(await cart.call("GAMUT", "TOKEN", unheard)).toBe("OK");
+      expect(problem(await cart.call("SET", "poisoned", "1"))).toMatch(
+        /^unavailable: .*of which node 1 has not heard yet/,
+      );
+    });
+    // Another node cannot know how far the first has come: its write is taken, and read by others all the same.
+    const second = addresses(cluster)[1];
+    await at(second, async (cart) => {
+      expect(await cart.call("GAMUT", "TOKEN", ahead)).toBe("OK");
+      // In a keyspace just made it has to hear of the first node's life first.
+      await until(
+        "the write is taken",
+        CONVERGED_MS_MAX,
+        async () => (await cart.call("SET", "poisoned", "2")) === "OK",
+      );
+    });
+    await everywhere(cluster, ["GET", "poisoned"], "2");
+    for (const address of addresses(cluster)) {
+      await at(
+        address,
+        async (cart) => {
+          for (let i = 0; i < 3; i += 1) expect(shown(await cart.call("GET", "poisoned"))).toBe("2");
+        },
+        "session",
+      );
+    }
+    await cluster.members[1].kill();
+    cluster.members[1].start();
+    await cluster.ready();
+    await everywhere(cluster, ["MGET", "seed", "poisoned"], ["1", "2"]);
+    for (const member of cluster.members) expect(member.log).not.toMatch(/not well formed|AssertionError/);
   });
 });

@@ -69,7 +69,9 @@ it("hostile bytes, slow readers and half-open connections disturb nobody else", 
 it("tokens that name thousands of groups are refused, and the node goes on", { timeout: limitMs(60_000) }, async () => {
   await withCluster({}, async (cluster) => {
     const client = await Client.connectTo(cluster.member(1).address, 10_000);
-    const { clusterId } = JSON.parse((await client.demand(["GAMUT", "STATUS"])) as string) as { clusterId: string };
+    const { clusterId } = JSON.parse(
+      Buffer.from((await client.demand(["GAMUT", "STATUS"])) as Uint8Array).toString(),
+    ) as { clusterId: string };
     const answers: string[] = [];
     for (const first of [10_000, 20_000]) {
       const token = new Token(clusterId);
@@ -77,8 +79,8 @@ it("tokens that name thousands of groups are refused, and the node goes on", { t
       const reply = await client.call(["GAMUT", "TOKEN", tokenToText(encodeToken(token))], 10_000);
       answers.push(reply instanceof ReplyError ? reply.message : (reply as string));
     }
-    expect(answers).toEqual(["OK", expect.stringMatching(/bad_token: the tokens of one session name more than 1024/)]);
-    expect(((await client.demand(["GAMUT", "TOKEN"])) as string).length).toBeGreaterThan(50_000);
+    expect(answers).toEqual(["OK", expect.stringMatching(/the tokens of one session name more than 1024 groups/)]);
+    expect(((await client.demand(["GAMUT", "TOKEN"])) as Uint8Array).length).toBeGreaterThan(50_000);
     client.close();
     for (const member of cluster.members) expect(member.log.match(/--- started/g)).toHaveLength(1);
   });

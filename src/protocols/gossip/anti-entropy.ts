@@ -6,11 +6,13 @@ import { encodeItems } from "./item.js";
 import { GossipMessage, MessageFlag, MessageKind } from "./message.js";
 import type { Vector } from "./origins.js";
 import { Peer } from "./peers.js";
-import { fillAnswer, isFor, lacks, missingFrom, VectorRepair } from "./repair.js";
+import { fillAnswer, includes, isFor, lacks, missingFrom, VectorRepair } from "./repair.js";
 import { type Section, SectionKind } from "./section.js";
 import { answerTree, TreeSync } from "./tree-sync.js";
 
 const WHOLE_LAST = 0xffff_ffff;
+/** Questions in a row without an answer before another peer's turn. */
+const SYNC_SILENCES_MAX = 5;
 /** Ticks between the end of one comparison of trees and the next. */
 const SYNC_PAUSE_TICKS = 10;
 
@@ -31,6 +33,7 @@ export class AntiEntropy {
   private syncEndedTick = Number.NEGATIVE_INFINITY;
   /** A merge that ends this replica's recovery when it has taken effect. */
   private recoveryVector: Vector | null = null;
+  private durableLives: readonly number[] = [];
 
   constructor(protected readonly gossip: Gossip) {
     const { members, node, seed } = gossip.options;
@@ -119,7 +122,8 @@ export class AntiEntropy {
     if (isGone) this.endSync();
     else if (sync.isAsking && this.syncQuestion.overdueTick <= gossip.ticks) {
       sync.unanswered();
-      this.askTree(sync);
+      if (sync.silences > SYNC_SILENCES_MAX) this.endSync();
+      else this.askTree(sync);
     }
   }
 
@@ -140,7 +144,7 @@ export class AntiEntropy {
     const doubled = options.answerTicks * (1 << Math.min(peer.silences, 16));
     const waitTicks = Math.min(options.answerTicksMax, doubled);
     const number = this.nextQuestion();
-    peer.question = { number, overdueTick: ticks + waitTicks, epoch: this.intake.epoch };
+    peer.question = { number, overdueTick: ticks + waitTicks, epoch: this.intake.epoch, promised: peer.promised };
     peer.askedTick = ticks;
     const message = this.message(MessageKind.digest, peer);
     message.question = number;
@@ -154,10 +158,13 @@ export class AntiEntropy {
     gossip.outbox.send(peer.node, message);
   }
 
-  private lives(): number[] {
-    const { node, hard } = this.gossip;
+  /** As far as they are durable: when every member knows that a life is over, none may ever take from it again. */
+  private lives(): readonly number[] {
+    const { node, hard, hardStateIsDurable } = this.gossip;
+    if (!hardStateIsDurable) return this.durableLives;
     const lives: number[] = [node, hard.incarnation];
     for (const [peer, incarnation] of hard.known) lives.push(peer, incarnation);
+    this.durableLives = lives;
     return lives;
   }
 
@@ -168,10 +175,11 @@ export class AntiEntropy {
     const peer = this.peers.get(node);
     if (peer === undefined) return;
     if (message.kind === MessageKind.staleIncarnation) {
-      if (message.to === gossip.hard.incarnation && message.known > message.to) gossip.beginLife(message.known + 1);
+      if (message.to === gossip.hard.incarnation && message.known >= message.to) gossip.beginLife(message.known + 1);
       return;
     }
     if (!this.noteLife(peer, message) || !isFor(message, gossip.hard.incarnation)) return;
+    gossip.checkOwnWrites(peer.node, message.have);
     peer.recovering = message.has(MessageFlag.recovering);
     peer.heardTick = gossip.ticks;
     peer.clockOffsetMs = message.wallMs - gossip.monotonicMs;
@@ -188,11 +196,7 @@ export class AntiEntropy {
     const { gossip } = this;
     const known = gossip.hard.known.get(peer.node) ?? 0;
     if (message.incarnation < known) {
-      if (message.kind !== MessageKind.digest) return false;
-      const stale = this.message(MessageKind.staleIncarnation, peer);
-      stale.to = message.incarnation;
-      stale.known = known;
-      gossip.outbox.send(peer.node, stale);
+      if (message.kind === MessageKind.digest) this.sendStale(peer, message.incarnation, known);
       return false;
     }
     if (message.incarnation > known) {
@@ -203,10 +207,18 @@ export class AntiEntropy {
     return true;
   }
 
+  private sendStale(peer: Peer, life: number, known: number): void {
+    const stale = this.message(MessageKind.staleIncarnation, peer);
+    stale.to = life;
+    stale.known = known;
+    this.gossip.outbox.send(peer.node, stale);
+  }
+
   private takeDigest(peer: Peer, message: GossipMessage): void {
     const { gossip } = this;
     const { replica, options } = gossip;
     peer.have = message.have;
+    if (includes(peer.have, peer.promised)) peer.promised = peer.have;
     peer.taken = message.taken ?? message.have;
     for (let i = 0; i < message.lives.length; i += 2) peer.lives.set(message.lives[i], message.lives[i + 1]);
     const reply = this.message(MessageKind.answer, peer);
@@ -243,10 +255,19 @@ export class AntiEntropy {
     if (question === null || question.number !== message.question) return;
     peer.question = null;
     peer.silences = 0;
+    if (!includes(message.have, question.promised)) {
+      // Its folder was set back to an older copy: what it sends may have been deleted since.
+      this.sendStale(peer, peer.incarnation, peer.incarnation);
+      return;
+    }
+    peer.toldTick = peer.askedTick;
+    peer.written = message.have.find(peer.node, peer.incarnation)?.highest ?? 0;
     const items = message.writes;
     const isWhole = this.intake.takeAnswer(items, message.covers, question.epoch);
     if (items.length > 0) this.intake.raiseBarrier(message.have);
-    if (message.has(MessageFlag.more) && isWhole) this.ask(peer);
+    // After an answer that brought nothing the next would be the same.
+    const isProgress = items.length > 0 || message.covers.length > 0;
+    if (message.has(MessageFlag.more) && isWhole && isProgress) this.ask(peer);
     const needsTree = message.has(MessageFlag.treeNeeded) || this.intake.isOverflowing;
     if (needsTree || this.gossip.recovering) this.beginSync(peer);
   }

@@ -7,7 +7,8 @@ import { checkCommand } from "../../kv/limits.js";
 import { orderlessProblem } from "../../kv/orderless.js";
 import type { Request } from "../../kv/request.js";
 import { errorResult, integerResult, Result, ResultKind } from "../../kv/result.js";
-import { SeenOrigin } from "../../kv/seen.js";
+import type { Seen, SeenOrigin } from "../../kv/seen.js";
+import { claimProblem, dependenciesFor } from "./credibility.js";
 import type { Gossip } from "./gossip.js";
 import { encodeItems, Item } from "./item.js";
 import { upperMedian } from "./peers.js";
@@ -46,7 +47,8 @@ export class Gateway implements WaitHost {
 
   lifeBegins(): void {
     const { node, hard, replica } = this.gossip;
-    this.sequence = replica.origins.get(node, hard.incarnation).have.highest;
+    const { origins } = replica;
+    this.sequence = origins.mayKnow(node, hard.incarnation) ? origins.get(node, hard.incarnation).have.highest : 0;
   }
 
   request(request: Request): void {
@@ -64,7 +66,12 @@ export class Gateway implements WaitHost {
       this.reply(request, errorResult(refusal));
       return;
     }
-    const items = this.itemsOf(request);
+    const dependencies = this.dependenciesOf(request);
+    if (dependencies instanceof KvError) {
+      this.reply(request, errorResult(dependencies));
+      return;
+    }
+    const items = this.itemsOf(request, dependencies);
     if (items.length === 0) {
       this.reply(request, request.command.op === Op.delete ? integerResult(0n) : new Result(ResultKind.ok));
       return;
@@ -79,6 +86,12 @@ export class Gateway implements WaitHost {
     const { gossip } = this;
     const { options } = gossip;
     if (this.refusal !== "") return new KvError("disk_full", this.refusal);
+    if (!gossip.replica.origins.mayKnow(gossip.node, gossip.hard.incarnation)) {
+      return new KvError(
+        "unavailable",
+        "this group has known as many lives of its nodes as it can: this node's present one is not among them, and its writes would be taken by nobody; write at another node, and move the keyspace to a new one",
+      );
+    }
     if (this.pendingCount >= options.maxPendingRequests) return new KvError("overloaded");
     if (this.pendingBytes + this.turnBytes >= options.maxPendingBytes) return new KvError("overloaded");
     const aheadMs = this.clockAheadMs();
@@ -107,11 +120,10 @@ export class Gateway implements WaitHost {
     );
   }
 
-  private itemsOf(request: Request): Item[] {
+  private itemsOf(request: Request, dependencies: readonly SeenOrigin[]): Item[] {
     const { command, seen } = request;
     const { gossip } = this;
     if (seen !== null) gossip.clock = mergeHybrid(gossip.clock, seen);
-    const dependencies = this.dependenciesOf(request);
     const keys = command.op === Op.set ? [command.key] : (command.keys ?? []);
     const deadlineMs = this.deadlineOf(command);
     const items: Item[] = [];
@@ -144,19 +156,10 @@ export class Gateway implements WaitHost {
     return nextHybrid(this.gossip.clock, this.gossip.wallMs);
   }
 
-  /** What the session has seen of others' writes, but for what every member holds. Its own node's go before anyhow. */
-  /** Overridden by a canary. */
-  protected dependenciesOf({ seen }: Request): readonly SeenOrigin[] {
+  /** What the session has seen of others' writes; or why the write cannot be taken. Overridden by a canary. */
+  protected dependenciesOf({ seen }: Request): readonly SeenOrigin[] | KvError {
     if (seen === null || seen.origins.length === 0) return NO_DEPENDENCIES;
-    const { node, hard, replica } = this.gossip;
-    const found: SeenOrigin[] = [];
-    for (const it of seen.origins) {
-      if (it.node === node && it.incarnation === hard.incarnation) continue;
-      if (it.sequence > (replica.origins.find(it.node, it.incarnation)?.trimmed ?? 0)) {
-        found.push(new SeenOrigin(it.node, it.incarnation, it.sequence));
-      }
-    }
-    return found;
+    return claimProblem(this.gossip, seen) ?? dependenciesFor(this.gossip, seen);
   }
 
   private deadlineOf(command: Command): number {
@@ -182,9 +185,7 @@ export class Gateway implements WaitHost {
   applyOwn(own: readonly OwnWrite[]): void {
     const { replica } = this.gossip;
     for (const { request, items } of own) {
-      let removed = 0;
       for (const item of items) {
-        if (item.isDelete && replica.entries.records.live(item.key) !== undefined) removed += 1;
         replica.applyItem(item);
         this.pendingBytes -= item.byteLength;
       }
@@ -194,7 +195,9 @@ export class Gateway implements WaitHost {
       request.seen?.raiseClock(last.ms, last.logical);
       request.clockMs = last.ms;
       request.clockLogical = last.logical;
-      const result = request.command.op === Op.delete ? integerResult(BigInt(removed)) : new Result(ResultKind.ok);
+      // How many keys were to go: each write that is older goes, also where this node has not heard of it.
+      const isDelete = request.command.op === Op.delete;
+      const result = isDelete ? integerResult(BigInt(distinctKeys(items))) : new Result(ResultKind.ok);
       result.version = last.version;
       if (!this.answered.delete(request)) this.reply(request, result);
     }
@@ -207,11 +210,11 @@ export class Gateway implements WaitHost {
       this.reply(request, this.execute(request));
       return;
     }
-    const result = this.tryAnswer(request);
+    const result = this.tryAnswer(request, this.gossip.ticks);
     if (result !== null) this.reply(request, result);
     else if (this.waits.size >= this.gossip.options.maxPendingRequests) {
       this.reply(request, errorResult(new KvError("overloaded")));
-    } else this.waits.add(request);
+    } else this.waits.add(request, this.gossip.ticks);
   }
 
   private execute(request: Request): Result {
@@ -222,12 +225,12 @@ export class Gateway implements WaitHost {
     return executeRead(replica.entries.records, request.command);
   }
 
-  tryAnswer(request: Request): Result | null {
+  tryAnswer(request: Request, sinceTick: number): Result | null {
     if (request.command.op === Op.progress) {
       const count = this.countCopies(request);
       return count >= request.command.limit ? integerResult(BigInt(count)) : null;
     }
-    const view = sessionView(this.gossip, request.seen);
+    const view = sessionView(this.gossip, request.seen, sinceTick);
     if (view === "wait" && this.mustWait()) return null;
     if (view instanceof KvError) return errorResult(view);
     if (request.seen !== null) this.gossip.clock = mergeHybrid(this.gossip.clock, request.seen);
@@ -284,6 +287,11 @@ export class Gateway implements WaitHost {
     }
   }
 
+  /** Why no session can have seen that: `bad_token`; null if one may. For tokens, before they are taken. */
+  claimProblem(seen: Seen): KvError | null {
+    return claimProblem(this.gossip, seen);
+  }
+
   reply(request: Request, result: Result): void {
     this.gossip.outbox.reply(request, result);
   }
@@ -297,4 +305,8 @@ export class Gateway implements WaitHost {
     }
     this.waits.abandon(errorResult(new KvError(code)));
   }
+}
+
+function distinctKeys(items: readonly Item[]): number {
+  return items.length === 1 ? 1 : new Set(items.map(({ key }) => key)).size;
 }

@@ -19,6 +19,7 @@ import { Gateway } from "./gateway.js";
 import { HardState } from "./hard-state.js";
 import { type GossipMessage, gossipCodec } from "./message.js";
 import type { GossipOptions } from "./options.js";
+import type { Vector } from "./origins.js";
 import { Replica } from "./replica.js";
 import { readSections } from "./section.js";
 import { type PendingRecord, type PendingSection, SectionLog } from "./section-log.js";
@@ -45,6 +46,8 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
   ticks = 0;
   /** The newest record that is durable. */
   storedSeq = 0;
+  /** Of the newest hard state. */
+  private hardSeq = 0;
   appliedPosition = 0;
 
   constructor(
@@ -78,6 +81,11 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
 
   get recovering(): boolean {
     return this.hard.recovering;
+  }
+
+  /** What the hard state says can be told to others: it will not be forgotten. */
+  get hardStateIsDurable(): boolean {
+    return this.storedSeq >= this.hardSeq;
   }
 
   /** What deadlines are compared with, and new stamps are not below. */
@@ -121,14 +129,36 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
   }
 
   persistHardState(): void {
-    this.outbox.append(RecordKind.hardState, 1, 0, this.hard.encode());
+    this.hardSeq = this.outbox.append(RecordKind.hardState, 1, 0, this.hard.encode());
   }
 
-  /** Peers know a later life of this replica than the one it thinks it is: it becomes a newer one yet. */
+  /**
+   * Peers know more of this replica than it does itself: it becomes a newer life yet. If it believes to have its memory,
+   * that is an old copy: what is live there may have been deleted since, and its tombstone collected. Throws
+   * {@link MemoryLost}.
+   */
   beginLife(incarnation: number): void {
+    if (!this.hard.recovering && this.options.members.length > 1) {
+      throw new MemoryLost(
+        `peers know of life ${this.hard.incarnation} of this replica more than is here: an older copy`,
+      );
+    }
     this.hard.incarnation = incarnation;
     this.persistHardState();
     this.gateway.lifeBegins();
+  }
+
+  /**
+   * Nothing is told to anybody before it is durable here: whoever holds writes of this very life that are not here proves
+   * that its memory was set back. Throws {@link MemoryLost}.
+   */
+  checkOwnWrites(peer: NodeId, have: Vector): void {
+    const held = have.find(this.node, this.hard.incarnation)?.highest ?? 0;
+    const written = this.replica.origins.find(this.node, this.hard.incarnation)?.have.highest ?? 0;
+    if (held <= written) return;
+    throw new MemoryLost(
+      `node ${peer} holds write ${held} of life ${this.hard.incarnation} of this replica, which has ${written}: an older copy`,
+    );
   }
 
   /** All that the others held is held here again. */

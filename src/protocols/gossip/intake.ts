@@ -116,6 +116,17 @@ export class Intake {
     ahead.push(item);
   }
 
+  /** Whether a write that is not later than that waits for the clock, or is on its way to the disk to do so. */
+  parksUpTo(stamp: HybridTime): boolean {
+    const { log, replica } = this.gossip;
+    if (replica.parksUpTo(stamp)) return true;
+    for (const section of log.notInEffect()) {
+      if (section.kind !== SectionKind.park) continue;
+      if (section.items.some((item) => compareHybrid(item.stamp, stamp) <= 0)) return true;
+    }
+    return false;
+  }
+
   /** Those whose time has come take effect, the earliest first. */
   releaseParked(limit: number): void {
     const due: Item[] = [];
@@ -143,12 +154,18 @@ export class Intake {
         continue;
       }
       const origin = gossip.replica.origins.get(stamp.node, stamp.incarnation);
+      // The guard before the clock: what is parked takes effect later, whatever was collected.
+      if (compareHybrid(stamp, this.guard) <= 0) {
+        if (epoch !== this.epoch) {
+          isWhole = false;
+          continue;
+        }
+        if (this.isOver(item) && origin.have.has(stamp.sequence)) continue;
+      }
       if (this.isAhead(stamp)) {
         isWhole = false;
         if (!origin.taken.has(stamp.sequence)) this.keep(item, ahead);
-      } else if (compareHybrid(stamp, this.guard) > 0) found.push(item);
-      else if (epoch !== this.epoch) isWhole = false;
-      else if (!this.isOver(item) || !origin.have.has(stamp.sequence)) found.push(item);
+      } else found.push(item);
     }
     if (ahead.length > 0) gossip.log.add({ kind: SectionKind.park, items: ahead });
     if (found.length > 0) gossip.log.add({ kind: SectionKind.found, items: found });

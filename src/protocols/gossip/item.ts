@@ -15,9 +15,11 @@ import { SeenOrigin } from "../../kv/seen.js";
 import { Stamp } from "./stamp.js";
 
 const BATCH_VERSION = 1;
-const MAX_ORIGINS = 1_024;
+/** Lives that one replica knows, and the newest of each member: far fewer (see credibility.ts). */
+const MAX_ORIGINS = 65_535;
 const MAX_ITEMS = 1_048_576;
-const MAX_DEPENDENCIES = 64;
+/** Who has seen more has to wait until some of it has come to every member. */
+export const MAX_DEPENDENCIES = 64;
 /** About what an item takes besides its key and value. */
 export const ITEM_OVERHEAD_BYTES = 64;
 
@@ -78,9 +80,8 @@ class BatchWriter {
     if (shape & Shape.deadline) body.u53(item.deadlineMs);
     if (shape & Shape.flags) body.u32(item.recordFlags);
     if (shape & Shape.dependencies) {
-      const count = Math.min(dependencies.length, MAX_DEPENDENCIES);
-      body.u8(count);
-      for (let i = 0; i < count; i += 1) {
+      body.u8(dependencies.length);
+      for (let i = 0; i < dependencies.length; i += 1) {
         body.u16(this.originAt(dependencies[i].node, dependencies[i].incarnation));
         body.u53(dependencies[i].sequence);
       }

@@ -96,7 +96,8 @@ export class GossipMessage {
 const MESSAGE_VERSION = 1;
 const MAX_LIVES = 2_048;
 const MAX_STRETCHES = 1_024;
-const MAX_VERSIONS = 1_024;
+/** Listed of one stretch: one less. */
+export const MAX_VERSIONS = 8_192;
 
 /** Fixed layout, little-endian; a version byte first. */
 export const gossipCodec: MessageCodec<GossipMessage> = {

@@ -10,7 +10,7 @@ import { SequenceSet } from "./sequence-set.js";
 function remains(gossip: Gossip, node: number, incarnation: number): SequenceSet | null {
   const { hard, replica, antiEntropy, recovering } = gossip;
   const known = node === gossip.node ? hard.incarnation : (hard.known.get(node) ?? 0);
-  if (known <= incarnation || recovering) return null;
+  if (known <= incarnation || recovering || !gossip.hardStateIsDurable) return null;
   const union = new SequenceSet();
   const own = replica.origins.find(node, incarnation);
   if (own !== undefined) union.merge(own.taken);

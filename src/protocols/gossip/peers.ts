@@ -9,6 +9,8 @@ export interface Question {
   readonly overdueTick: number;
   /** Of the intake's collections, when it was put. */
   readonly epoch: number;
+  /** What the peer had said before that it holds: it cannot hold less now. */
+  readonly promised: Vector;
 }
 
 /** What this replica knows of another. */
@@ -19,6 +21,8 @@ export class Peer {
   /** What is in effect there, and what need not be sent there: as of its newest digest in its present life. */
   have: Vector = NO_VECTOR;
   taken: Vector = NO_VECTOR;
+  /** The most that it has said to hold in its present life. */
+  promised: Vector = NO_VECTOR;
   /** Newest lives that it knows, of each node. */
   readonly lives = new Map<NodeId, Incarnation>();
   heardTick = Number.NEGATIVE_INFINITY;
@@ -26,6 +30,9 @@ export class Peer {
   /** Its wall clock minus our monotonic one. */
   clockOffsetMs = 0;
   question: Question | null = null;
+  /** How many writes it has made in this life, as it has said in its answer to a question that was put at `toldTick`. */
+  written = 0;
+  toldTick = Number.NEGATIVE_INFINITY;
   /** Questions in a row that nobody answered. */
   silences = 0;
   /** Digests in a row that found equal vectors and unequal trees. */
@@ -38,8 +45,11 @@ export class Peer {
     this.recovering = true;
     this.have = NO_VECTOR;
     this.taken = NO_VECTOR;
+    this.promised = NO_VECTOR;
     this.lives.clear();
     this.question = null;
+    this.written = 0;
+    this.toldTick = Number.NEGATIVE_INFINITY;
     this.silences = 0;
     this.suspicions = 0;
   }

@@ -93,6 +93,11 @@ export class VectorRepair {
   }
 }
 
+/** Whether `vector` holds all that `other` does. */
+export function includes(vector: Vector, other: Vector): boolean {
+  return other.entries.every((it) => it.sequences.minus(vector.find(it.node, it.incarnation)).length === 0);
+}
+
 /** Whether `vector` names a write that is not taken here and is not being fetched. */
 export function lacks(replica: Replica, vector: Vector): boolean {
   for (const { node, incarnation, sequences } of vector.entries) {

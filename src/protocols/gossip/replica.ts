@@ -13,6 +13,8 @@ import { type Cover, type Expiry, type Section, SectionKind } from "./section.js
 import { compareStamps, type Stamp } from "./stamp.js";
 import { endOf, GossipTable, ORIGIN_CHARS } from "./tables.js";
 
+const ROWS_AT_ONCE = 1_024;
+
 /**
  * What one replica holds durably: a function of its log, section by section. All it knows is in the {@link State}; a new
  * one on an old state goes on as if it had been there all along.
@@ -24,6 +26,7 @@ export class Replica {
   readonly entries: Entries;
   /** What everybody depends on who reads here, until it is held here: a peer held it when it passed on what is here. */
   barrier: SeenOrigin[] = [];
+  private dependenciesLookedAt: string = GossipTable.dependencies;
   /** Hears of every write that takes effect here for the first time. */
   onApply: ((node: NodeId, incarnation: Incarnation, sequence: number) => void) | null = null;
 
@@ -92,7 +95,10 @@ export class Replica {
     if (this.counters.parked > 0) this.unpark(stamp);
     const before = this.entries.current(key);
     this.countOverwritten(item, before);
-    if (this.entries.take(item, before)) this.noteDependencies(item);
+    if (this.entries.take(item, before)) {
+      this.replaced(before);
+      this.noteDependencies(item);
+    }
     this.holds(origin, stamp.sequence, key);
     this.counters.clock = mergeHybrid(this.counters.clock, stamp);
     this.onApply?.(stamp.node, stamp.incarnation, stamp.sequence);
@@ -104,9 +110,11 @@ export class Replica {
     const before = this.entries.current(key);
     this.countOverwritten(item, before);
     if (!this.entries.take(item, before)) return;
+    this.replaced(before);
     this.noteDependencies(item);
     const origin = this.origins.get(stamp.node, stamp.incarnation);
-    if (stamp.sequence > origin.trimmed) this.putRow(origin, stamp.sequence, key);
+    // It cannot be passed on by its sequence: a tombstone alone needs its row, to be collected by.
+    if (item.isDelete && stamp.sequence > origin.trimmed) this.putRow(origin, stamp.sequence, key);
     this.counters.clock = mergeHybrid(this.counters.clock, stamp);
   }
 
@@ -115,6 +123,14 @@ export class Replica {
     origin.taken.add(sequence);
     this.origins.changed(origin);
     if (sequence > origin.trimmed) this.putRow(origin, sequence, key);
+  }
+
+  /** Below the floor a row is there for a tombstone to be collected by: that is gone. */
+  private replaced(before: Stamp | null): void {
+    if (before === null) return;
+    const origin = this.origins.find(before.node, before.incarnation);
+    if (origin === undefined || before.sequence > origin.floor || before.sequence <= origin.trimmed) return;
+    if (this.state.get(writeRow(origin, before.sequence)) !== undefined) this.deleteRow(origin, before.sequence);
   }
 
   private putRow(origin: Origin, sequence: number, key: string): void {
@@ -149,20 +165,29 @@ export class Replica {
     return row === undefined ? null : decodeSeenOrigins(row);
   }
 
-  /** Rows of dependencies that are held by now say nothing any more. */
-  forgetDependencies(limit: number): void {
-    if (this.counters.dependents === 0) return;
+  /**
+   * Rows of dependencies that are held by now say nothing any more, nor those of which `isVoid` says so. Looks at `limit`
+   * rows, goes on behind them the next time, and answers whether it has come to the end.
+   */
+  forgetDependencies(limit: number, isVoid: (it: SeenOrigin) => boolean): boolean {
+    if (this.counters.dependents === 0) return true;
     const held: string[] = [];
     let left = limit;
-    this.state.range(GossipTable.dependencies, endOf(GossipTable.dependencies), (key, row) => {
-      if (decodeSeenOrigins(row).every((it) => this.holdsAll(it))) held.push(key);
+    const from = this.dependenciesLookedAt;
+    this.dependenciesLookedAt = GossipTable.dependencies;
+    this.state.range(from, endOf(GossipTable.dependencies), (key, row) => {
+      // Each is asked about, whatever the others say: `isVoid` takes note of them.
+      if (decodeSeenOrigins(row).filter((it) => !this.holdsAll(it) && !isVoid(it)).length === 0) held.push(key);
       left -= 1;
+      if (left === 0) this.dependenciesLookedAt = `${key}\0`;
       return left > 0;
     });
-    if (held.length === 0) return;
+    const isEnd = left > 0;
+    if (held.length === 0) return isEnd;
     for (const key of held) this.state.delete(key);
     this.counters.dependents -= held.length;
     this.counters.save();
+    return isEnd;
   }
 
   private raiseBarrier(vector: Vector): void {
@@ -235,6 +260,7 @@ export class Replica {
 
   private merge(vector: Vector): void {
     for (const { node, incarnation, sequences } of vector.entries) {
+      if (!this.origins.mayKnow(node, incarnation)) continue;
       const origin = this.origins.get(node, incarnation);
       if (sequences.minus(origin.have).length === 0) continue;
       origin.have.merge(sequences);
@@ -278,10 +304,15 @@ export class Replica {
   /** A tombstone keeps its row: it is by this that it will be collected. */
   private raiseFloor(origin: Origin, through: number): void {
     if (through <= origin.floor) return;
-    for (const { sequence, key } of this.rows(origin, origin.floor + 1, through, Number.POSITIVE_INFINITY)) {
-      if (this.entries.tombstoneOf(key, origin.node, origin.incarnation, sequence) === null) {
-        this.deleteRow(origin, sequence);
+    let next = origin.floor + 1;
+    while (next <= through) {
+      const rows = this.rows(origin, next, through, ROWS_AT_ONCE);
+      for (const { sequence, key } of rows) {
+        if (this.entries.tombstoneOf(key, origin.node, origin.incarnation, sequence) === null) {
+          this.deleteRow(origin, sequence);
+        }
       }
+      next = rows.length < ROWS_AT_ONCE ? through + 1 : rows[rows.length - 1].sequence + 1;
     }
     origin.floor = through;
     this.origins.changed(origin);

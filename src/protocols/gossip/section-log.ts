@@ -87,6 +87,12 @@ export class SectionLog {
     for (const { own } of this.sections) if (own !== null) yield* own;
   }
 
+  /** Sections on their way to the disk. */
+  *notInEffect(): IterableIterator<Section> {
+    for (const { sections } of this.pending) for (const { section } of sections) yield section;
+    for (const { section } of this.sections) yield section;
+  }
+
   /** Checks that a recovered record is the next one. */
   restored(record: LogRecord): void {
     assert(record.position === this.lastPosition + 1, "gossip: a record out of its place");

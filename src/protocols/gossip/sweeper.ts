@@ -1,3 +1,4 @@
+import { Claims } from "./credibility.js";
 import type { Gossip } from "./gossip.js";
 import type { Origin } from "./origins.js";
 import { lostGaps } from "./past-lives.js";
@@ -19,7 +20,11 @@ export class Sweeper {
   /** There was more to trim than one sweep takes. */
   private trimGoesOn = false;
 
-  constructor(protected readonly gossip: Gossip) {}
+  private readonly claims: Claims;
+
+  constructor(protected readonly gossip: Gossip) {
+    this.claims = new Claims(gossip);
+  }
 
   started(): void {
     this.buildTree();
@@ -31,7 +36,7 @@ export class Sweeper {
 
   tick(): void {
     const { gossip } = this;
-    const { ticks, replica, options } = gossip;
+    const { ticks, options } = gossip;
     this.buildTree();
     if (gossip.gateway.refusal !== "" || gossip.appliedPosition < this.busyThrough) return;
     const before = gossip.log.sectionCount;
@@ -42,7 +47,7 @@ export class Sweeper {
     if (ticks % HOUSEKEEPING_TICKS === 0) {
       this.boundIndex();
       this.closeGaps();
-      replica.forgetDependencies(options.maxSweep);
+      this.claims.review(options.maxSweep);
     }
     if (gossip.log.sectionCount > before) this.busyThrough = gossip.log.newestPosition;
   }
@@ -57,7 +62,7 @@ export class Sweeper {
       const stamp = replica.entries.current(expiry.key)!;
       // Without a tombstone, if all members hold the value: then nothing older may be parked here.
       const isCollected = stamp.sequence <= replica.origins.get(stamp.node, stamp.incarnation).trimmed;
-      if (isCollected && replica.parksUpTo(stamp)) continue;
+      if (isCollected && antiEntropy.intake.parksUpTo(stamp)) continue;
       if (isCollected) antiEntropy.intake.collects(stamp);
       expiries.push(expiry);
     }
@@ -83,7 +88,7 @@ export class Sweeper {
       if (tombstone !== null) tombstones.push(tombstone);
     }
     // An older write may be parked here, if the clock was behind when that came: it has to find the tombstone.
-    if (tombstones.some((stamp) => replica.parksUpTo(stamp))) return;
+    if (tombstones.some((stamp) => antiEntropy.intake.parksUpTo(stamp))) return;
     for (const stamp of tombstones) antiEntropy.intake.collects(stamp);
     log.add({ kind: SectionKind.trim, node: origin.node, incarnation: origin.incarnation, through });
   }
@@ -105,20 +110,19 @@ export class Sweeper {
   /** The origin with the longest index loses its oldest rows. */
   private boundIndex(): void {
     const { replica, log, options } = this.gossip;
-    if (replica.counters.indexed <= options.maxIndexed) return;
     let longest: Origin | null = null;
+    let count = 0;
     for (const origin of replica.origins.all()) {
+      count += lengthOf(origin);
       if (longest === null || lengthOf(origin) > lengthOf(longest)) longest = origin;
     }
-    if (longest === null || lengthOf(longest) <= 0) return;
-    const excess = Math.max(options.maxSweep, replica.counters.indexed - options.maxIndexed);
-    const rows = replica.rows(longest, longest.floor + 1, longest.have.highest, excess);
-    if (rows.length === 0) return;
-    const through = rows[rows.length - 1].sequence;
+    if (longest === null || count <= options.maxIndexed) return;
+    const through = Math.min(longest.have.highest, longest.floor + count - options.maxIndexed);
     log.add({ kind: SectionKind.floor, node: longest.node, incarnation: longest.incarnation, through });
   }
 }
 
+/** How many rows it has above its floor, at most: those below are of tombstones, and stay until these are collected. */
 function lengthOf(origin: Origin): number {
   return origin.have.highest - origin.floor;
 }

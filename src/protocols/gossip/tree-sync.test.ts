@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { ByteReader, ByteWriter, latin1Encode } from "../../core/bytes.js";
 import { MapState } from "../../core/map-state.js";
+import { hashOf } from "./hash-tree.js";
 import { encodeItems, Item } from "./item.js";
 import { GossipMessage, gossipCodec, MessageKind } from "./message.js";
 import { Vector } from "./origins.js";
@@ -109,4 +110,40 @@ test("what the asker has newer is not in the way", () => {
   expect(asker.meta.recordCount).toBe(400);
   for (let i = 0; i < 400; i += 1)
     expect(asker.entries.current(`key ${i}`)!.sequence).toBe(i < 200 ? 1_000 + i : i + 1);
+});
+
+/** Keys of one hash: FNV-1a runs backwards as well, so any client can make them. */
+function collidingKeys(count: number): string[] {
+  const prime = 0x01000193;
+  let inverse = 1;
+  for (let i = 0; i < 5; i += 1) inverse = Math.imul(inverse, 2 - Math.imul(prime, inverse));
+  const suffixes = new Map<number, string>();
+  for (let i = 0; i < 1 << 18; i += 1) {
+    const chars = [i & 0x3f, (i >> 6) & 0x3f, (i >> 12) & 0x3f].map((char) => char + 0x30);
+    let hash = 0x12345678;
+    for (const char of [...chars].reverse()) hash = Math.imul(hash, inverse) ^ char;
+    suffixes.set(hash | 0, String.fromCharCode(...chars));
+  }
+  const found: string[] = [];
+  for (let i = 0; found.length < count; i += 1) {
+    const prefix = i.toString(36);
+    let hash = 0x811c9dc5;
+    for (let at = 0; at < prefix.length; at += 1) hash = Math.imul(hash ^ prefix.charCodeAt(at), prime);
+    const suffix = suffixes.get(hash | 0);
+    if (suffix !== undefined) found.push(prefix + suffix);
+  }
+  return found;
+}
+
+test("a comparison ends though many keys share a hash and do not fit into one answer", () => {
+  const keys = collidingKeys(40);
+  expect(new Set(keys.map(hashOf)).size).toBe(1);
+  const items = keys.map((key, i) => {
+    const item = new Item(new Stamp(1_000, 0, 2, 1, i + 1, 0), key, false);
+    item.value = new Uint8Array(1_000);
+    return item;
+  });
+  const asker = replicaOf([]);
+  compare(asker, replicaOf(items));
+  expect(asker.meta.recordCount).toBe(40);
 });

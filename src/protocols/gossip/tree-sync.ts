@@ -1,6 +1,6 @@
 import type { Entries } from "./entries.js";
 import { ITEM_OVERHEAD_BYTES, type Item } from "./item.js";
-import type { Stretch } from "./message.js";
+import { MAX_VERSIONS, type Stretch } from "./message.js";
 import type { Vector } from "./origins.js";
 import type { Peer } from "./peers.js";
 
@@ -10,6 +10,8 @@ const PARTS = 16;
 const ASKED_MAX = 16;
 /** Of so few entries a question lists the versions. */
 export const LISTED_MAX = 16;
+
+const LISTED_OF_ONE_HASH_MAX = MAX_VERSIONS - 1;
 
 const WHOLE = { first: 0, last: 0xffff_ffff } as const;
 
@@ -29,6 +31,8 @@ export class TreeSync {
   isPartial = false;
   private readonly todo: Range[] = [WHOLE];
   private asked: Range[] = [];
+  /** Questions in a row that nobody answered. */
+  silences = 0;
   /** The next question waits until this record has taken effect. */
   afterPosition = 0;
 
@@ -53,6 +57,7 @@ export class TreeSync {
 
   /** `done`: so many of the stretches asked about are dealt with; `parts`: the peer's sums of what differs. */
   answered(entries: Entries, done: number, parts: readonly Stretch[]): void {
+    this.silences = 0;
     this.todo.push(...this.asked.slice(done));
     this.asked = [];
     for (const { first, last, low, high } of parts) {
@@ -62,6 +67,7 @@ export class TreeSync {
 
   /** Nobody answered: ask again. */
   unanswered(): void {
+    this.silences += 1;
     this.todo.push(...this.asked);
     this.asked = [];
   }
@@ -69,7 +75,9 @@ export class TreeSync {
 
 function describe(entries: Entries, { first, last }: Range): Stretch {
   const digest = entries.digest(first, last);
-  if (digest.count > LISTED_MAX) return { first, last, low: digest.low, high: digest.high, versions: null };
+  // Keys of one hash cannot be told apart by it: whoever asks for them has to say which it has.
+  const listedMax = first === last ? LISTED_OF_ONE_HASH_MAX : LISTED_MAX;
+  if (digest.count > listedMax) return { first, last, low: digest.low, high: digest.high, versions: null };
   const versions: number[] = [];
   entries.eachIn(first, last, (key) => {
     versions.push(entries.current(key)!.version);

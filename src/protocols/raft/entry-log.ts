@@ -38,6 +38,11 @@ export class EntryLog {
   }
 
   /** Term of the entry at `index`; -1 when it is compacted or not there. */
+  /** Nothing is known of that index any more, or not yet: not even its term. */
+  lacks(index: number): boolean {
+    return this.termAt(index) < 0;
+  }
+
   termAt(index: number): number {
     if (index === this.baseIndex) return this.baseTerm;
     if (index < this.baseIndex || index > this.lastIndex) return -1;

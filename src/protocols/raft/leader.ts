@@ -224,15 +224,15 @@ export class Leader {
     this.echoed(progress, message.round);
     if (message.round <= progress.roundAtLastSend) return;
     if (progress.full) {
-      // It takes no writes; but does it have what was sent before?
-      if (progress.match < progress.next - 1) this.sendAppend(progress, 0);
-      return;
+      // It takes no writes; but does it have what was sent before? While it could not, that may have been compacted.
+      if (progress.match >= progress.next - 1 || progress.state === ProgressState.snapshot) return;
+      if (this.raft.log.lacks(progress.next - 1)) return progress.becomeProbe(progress.match + 1);
+      return this.sendAppend(progress, 0);
     }
     // A heartbeat that left after our newest append was answered, and yet that append is not acknowledged: it may be lost.
     if (progress.state === ProgressState.probe) progress.paused = false;
     else if (progress.state === ProgressState.replicate && progress.match < progress.next - 1) {
-      const compacted = this.raft.log.termAt(progress.next - 1) < 0;
-      if (compacted) progress.becomeProbe(progress.match + 1);
+      if (this.raft.log.lacks(progress.next - 1)) progress.becomeProbe(progress.match + 1);
       else if (message.index < progress.next - 1) progress.becomeProbe(Math.min(message.index + 1, progress.next));
       else this.sendAppend(progress, 0);
     }
@@ -286,7 +286,7 @@ export class Leader {
     let appended = false;
     while (progress.wantsAppend(log.lastIndex) && this.hasRoomFor(progress)) {
       if (progress.inflightBytes >= options.maxInflightBytes) break;
-      if (log.termAt(progress.next - 1) < 0) {
+      if (this.raft.log.lacks(progress.next - 1)) {
         progress.becomeSnapshot(this.raft.checkpointIndex);
         this.raft.outbox.snapshots.push(progress.node);
         break;
