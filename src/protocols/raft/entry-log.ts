@@ -37,12 +37,12 @@ export class EntryLog {
     return this.entries.length === this.head ? this.baseTerm : this.entries[this.entries.length - 1].term;
   }
 
-  /** Term of the entry at `index`; -1 when it is compacted or not there. */
   /** Nothing is known of that index any more, or not yet: not even its term. */
   lacks(index: number): boolean {
     return this.termAt(index) < 0;
   }
 
+  /** Term of the entry at `index`; -1 when it is compacted or not there. */
   termAt(index: number): number {
     if (index === this.baseIndex) return this.baseTerm;
     if (index < this.baseIndex || index > this.lastIndex) return -1;
