@@ -13,10 +13,12 @@ import { tokenFromText, tokenToText } from "../kv/token.js";
 import { type Address, showAddress } from "./address.js";
 import { CliError, Exit } from "./exit.js";
 import { ownName } from "./own-name.js";
-import { type Answer, type Reply, ReplyError, ReplyReader, textOf } from "./reply-reader.js";
+import { type Answer, Push, type Reply, ReplyError, ReplyReader, textOf } from "./reply-reader.js";
 
 /** A node that takes longer to say hello is passed over, if there is another. */
 const HELLO_MS_MAX = 2_000;
+/** More of what comes by itself is not read until somebody has taken these. */
+const PUSHES_MAX = 1_024;
 /** The longest timer that Node knows. */
 const TIMER_MS_MAX = 2_147_483_647;
 const CALL_PART_BYTES = 1_048_576;
@@ -45,6 +47,9 @@ export class Client {
   private readonly reader = new ReplyReader();
   private waiting: { done: (answer: Answer) => void; failed: (reason: NoAnswer) => void } | null = null;
   private broken = "";
+  private pushes: Push[] = [];
+  /** Wakes whoever waits for one. */
+  private pushCame: () => void = () => {};
 
   private constructor(
     readonly address: Address,
@@ -171,14 +176,38 @@ export class Client {
   private received(chunk: Buffer): void {
     try {
       this.reader.feed(chunk);
-      const answer = this.reader.next();
-      if (answer === null) return;
-      const { waiting } = this;
-      this.waiting = null;
-      waiting?.done(answer);
+      for (let answer = this.reader.next(); answer !== null; answer = this.reader.next()) {
+        if (answer instanceof Push) {
+          this.pushed(answer);
+          continue;
+        }
+        const { waiting } = this;
+        this.waiting = null;
+        waiting?.done(answer);
+      }
     } catch (error) {
       this.breakOff((error as Error).message);
     }
+  }
+
+  private pushed(push: Push): void {
+    this.pushes.push(push);
+    if (this.pushes.length >= PUSHES_MAX) this.socket.pause();
+    this.pushCame();
+  }
+
+  /** What has come by itself since the last call, at least one. @throws NoAnswer when the connection is broken */
+  async nextPushes(): Promise<readonly Push[]> {
+    while (this.pushes.length === 0) {
+      if (this.broken !== "") throw new NoAnswer(this.broken);
+      await new Promise<void>((came) => {
+        this.pushCame = came;
+      });
+    }
+    const pushes = this.pushes;
+    this.pushes = [];
+    this.socket.resume();
+    return pushes;
   }
 
   private breakOff(reason: string): void {
@@ -187,6 +216,7 @@ export class Client {
     this.socket.destroy();
     this.waiting?.failed(new NoAnswer(reason));
     this.waiting = null;
+    this.pushCame();
   }
 
   close(): void {

@@ -17,6 +17,7 @@ import { simCommand } from "./sim-command.js";
 import { statusCommand } from "./status-command.js";
 import { topCommand } from "./top/command.js";
 import { BUILD_VERSION } from "./version.js";
+import { watchCommand } from "./watch-command.js";
 
 interface UpFlags {
   readonly nodes: number;
@@ -84,8 +85,8 @@ function programme(): Command {
       "after",
       "\nBegin with `gamut up`, then `gamut set greeting hello` and `gamut get greeting` in another terminal.",
     );
-  const commands = [upCommand(), ...dataCommands(), dumpCommand(), keyspaceCommand(), statusCommand(), topCommand()];
-  commands.push(nodeCommand(), checkCommand(), simCommand(), benchCommand(), completionCommand());
+  const commands = [upCommand(), ...dataCommands(), watchCommand(), dumpCommand(), keyspaceCommand(), statusCommand()];
+  commands.push(topCommand(), nodeCommand(), checkCommand(), simCommand(), benchCommand(), completionCommand());
   for (const command of commands) program.addCommand(command);
   prepare(program);
   return program;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Answer, ReplyError, ReplyFormatError, ReplyReader } from "./reply-reader.js";
+import { type Answer, Push, ReplyError, ReplyFormatError, ReplyReader } from "./reply-reader.js";
 
 const REPLIES =
   "+OK\r\n:5\r\n:9223372036854775807\r\n_\r\n$-1\r\n$0\r\n\r\n$4\r\na\r\nb\r\n*2\r\n:1\r\n*1\r\n+x\r\n*-1\r\n" +
@@ -10,7 +10,9 @@ function readAll(chunks: readonly Buffer[]): Answer[] {
   const answers: Answer[] = [];
   for (const chunk of chunks) {
     reader.feed(chunk);
-    for (let answer = reader.next(); answer !== null; answer = reader.next()) answers.push(answer);
+    for (let answer = reader.next(); answer !== null; answer = reader.next()) {
+      if (!(answer instanceof Push)) answers.push(answer);
+    }
   }
   return answers;
 }

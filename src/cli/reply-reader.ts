@@ -17,6 +17,11 @@ export class ReplyError extends Error {
 
 export type Reply = null | number | bigint | string | Uint8Array | ReplyError | Reply[] | Map<string, Reply>;
 
+/** No reply: it comes by itself. */
+export class Push {
+  constructor(readonly items: readonly Reply[]) {}
+}
+
 /** A reply and what an attribute before it said. */
 export interface Answer {
   readonly reply: Reply;
@@ -42,8 +47,8 @@ export class ReplyReader {
     if (this.bytes.length > REPLY_BYTES_MAX) throw new ReplyFormatError("a reply is longer than 256 MiB");
   }
 
-  /** The next whole answer; null while there is none. @throws ReplyFormatError */
-  next(): Answer | null {
+  /** The next whole answer, or what comes by itself; null while there is none. @throws ReplyFormatError */
+  next(): Answer | Push | null {
     const start = this.at;
     let attributes: ReadonlyMap<string, Reply> | null = null;
     let reply = this.read(0);
@@ -51,13 +56,14 @@ export class ReplyReader {
       attributes = reply.map;
       reply = this.read(0);
     }
+    if (reply instanceof Push) return reply;
     if (reply !== undefined) return { reply, attributes };
     this.at = start;
     return null;
   }
 
   /** undefined: it is not whole yet. */
-  private read(depth: number): Reply | Attributes | undefined {
+  private read(depth: number): Reply | Push | Attributes | undefined {
     const end = this.bytes.indexOf("\r\n", this.at, "latin1");
     if (end < 0) return undefined;
     const marker = String.fromCharCode(this.bytes[this.at]);
@@ -82,6 +88,10 @@ export class ReplyReader {
       case "*":
       case "~":
         return this.readItems(count(line), depth);
+      case ">": {
+        const items = this.readItems(count(line), depth);
+        return Array.isArray(items) ? new Push(items) : items;
+      }
       case "%":
         return this.readMap(line, depth);
       case "|": {
@@ -108,7 +118,7 @@ export class ReplyReader {
     const items: Reply[] = [];
     for (let i = 0; i < length; i += 1) {
       const item = this.read(depth + 1);
-      if (item === undefined || item instanceof Attributes) return undefined;
+      if (item === undefined || item instanceof Push || item instanceof Attributes) return undefined;
       items.push(item);
     }
     return items;

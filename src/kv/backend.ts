@@ -4,6 +4,7 @@ import type { KvError } from "./errors.js";
 import type { Protocol } from "./grants.js";
 import type { Level } from "./level.js";
 import type { ReplySink, Request, RequestId } from "./request.js";
+import type { WatchHandle, WatchOptions, WatchSink } from "./watch.js";
 
 /** Who asks. Today every principal may do everything; the call that decides stands in one place. */
 export interface Principal {
@@ -37,6 +38,11 @@ export interface Session {
   token(): Uint8Array;
   /** Raises what this session demands. Null, or the reason why that token is not accepted here. */
   acceptToken(token: Uint8Array): KvError | null;
+  /**
+   * Watches the keyspace of a read, from what it has read on: to be called from within its `reply`. So whoever begins a
+   * watch at a level hears of all that the level would not have shown.
+   */
+  watch(read: Request, options: WatchOptions, sink: WatchSink): WatchHandle | KvError;
   close(): void;
 }
 

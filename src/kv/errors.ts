@@ -25,6 +25,7 @@ export const ERRORS = {
   keyspace_exists: { definite: true, summary: "a keyspace of that name exists" },
   wrong_cluster: { definite: true, summary: "the token belongs to another cluster" },
   history_lost: { definite: true, summary: "the token's epoch was cut off by a forced recovery" },
+  compacted: { definite: true, summary: "the changes after that position are no longer kept" },
   bad_token: { definite: true, summary: "the token is damaged" },
   cross_group: { definite: true, summary: "an atomic operation may not span two groups" },
   operation_unsupported: { definite: true, summary: "this keyspace's protocol cannot do that operation" },

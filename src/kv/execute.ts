@@ -45,6 +45,7 @@ export function executeCommand(context: WriteContext, command: Command): Result 
 }
 
 function executeChecked(context: WriteContext, command: Command): Result {
+  context.records.cause = command.op;
   switch (command.op) {
     case Op.set:
       return executeSet(context, command);

@@ -1,5 +1,5 @@
 import type { State } from "../core/state.js";
-import { NO_DEADLINE } from "./command.js";
+import { NO_DEADLINE, Op } from "./command.js";
 import { ExpiryIndex } from "./expiry-index.js";
 import type { Meta } from "./meta.js";
 import { encodeRecord, recordDeadlineMs } from "./record.js";
@@ -10,7 +10,11 @@ const FLUSH_CHUNK_KEYS = 1024;
 
 /** Hears of every key that was written, deleted or has expired, with the version under which that happened. */
 export interface ChangeListener {
-  changed(key: string, version: number): void;
+  /**
+   * `record`: what the key has now, valid during the call; null: nothing. `cause`: the operation that did it, `advance` for
+   * a deadline that has passed.
+   */
+  changed(key: string, version: number, record: Uint8Array | null, cause: Op): void;
 }
 
 /**
@@ -18,6 +22,8 @@ export interface ChangeListener {
  * replicated time on; that it still takes up room until it is removed shows in nothing but the record count.
  */
 export class Records {
+  /** The operation that changes records now. */
+  cause: Op = Op.advance;
   private readonly expiry: ExpiryIndex;
   private lastKey = "";
   private sharesVersion = false;
@@ -119,7 +125,7 @@ export class Records {
       if (deadlineMs !== NO_DEADLINE) this.expiry.add(deadlineMs, key);
     }
     this.state.put(this.stateKey(key), record);
-    listener.changed(key, version);
+    listener.changed(key, version, record, this.cause);
   }
 
   /** Removes what {@link stored} has answered for this key. */
@@ -128,13 +134,14 @@ export class Records {
     if (deadlineMs !== NO_DEADLINE) this.expiry.remove(deadlineMs, key);
     this.state.delete(this.stateKey(key));
     this.meta.recordCount -= 1;
-    listener.changed(key, version);
+    listener.changed(key, version, null, this.cause);
   }
 
   /** Removes at most `limit` records whose deadline has passed, the earliest deadline first. Each gets a version. */
   removeExpired(limit: number, listener: ChangeListener): void {
     const keys = this.expiry.due(this.meta.timeMs, limit);
     if (keys === null) return;
+    this.cause = Op.advance;
     for (let i = 0; i < keys.length; i += 1) {
       const stored = this.stored(keys[i]);
       if (stored !== undefined) this.remove(keys[i], stored, this.nextVersion(), listener);

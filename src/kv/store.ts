@@ -44,8 +44,8 @@ export interface ApplyObserver extends ChangeListener {
    * `session_expired` where that was not kept: whoever has had an answer to a sequence ignores further ones.
    */
   applied(client: string, firstSequence: number, results: Result[]): void;
-  /** A key was written, deleted or has expired. Versions never go down from one call to the next. */
-  changed(key: string, version: number): void;
+  /** As said there. Versions never go down from one call to the next. */
+  changed: ChangeListener["changed"];
 }
 
 /**

@@ -15,6 +15,7 @@ import type { NodeRequest } from "./session.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import { BufferedState } from "./state/buffered-state.js";
+import type { Watches } from "./watches.js";
 
 /** All that waits is packed, read up and refused again at each try. */
 const FULL_DISK_PAUSE_TICKS = 50;
@@ -28,6 +29,8 @@ export type MachineFactory<Message> = (group: GroupId, state: BufferedState) => 
 export class Group<Message = unknown> {
   readonly state: BufferedState;
   readonly machine: Machine<Message, Request, Result>;
+  /** Null where the protocol has no one order of changes. */
+  watches: Watches | null = null;
   private readonly held = new HeldSends<Message>();
   private incoming: NodeRequest[] = [];
   private received: { peer: NodeId; message: Message }[] = [];
@@ -70,6 +73,7 @@ export class Group<Message = unknown> {
       checkpoint === null ? { position: 0, epoch: 0 } : { position: checkpoint.position, epoch: checkpoint.epoch };
     for (const record of tail) if (record.position > at.position) this.loggedBytes += record.payload.length;
     this.machine.start({ ...at, ...from }, tail);
+    this.watches?.restart();
   }
 
   // Inputs, collected until the turn
@@ -99,6 +103,7 @@ export class Group<Message = unknown> {
     if (this.receiver?.finishing) return;
     const { machine } = this;
     machine.now(monotonicMs, wallMs);
+    this.watches?.now(monotonicMs);
     if (this.received.length > 0) {
       const received = this.received;
       this.received = [];
@@ -150,6 +155,10 @@ export class Group<Message = unknown> {
     if (outbox.snapshots.length > 0 && this.state.mayOpenSnapshot) this.drainSnapshots();
     if (outbox.replies.length > 0) this.drainReplies();
     this.maybeCheckpoint();
+  }
+
+  tellWatches(nowMs: number): void {
+    if (!this.receiver?.finishing) this.watches?.deliver(nowMs);
   }
 
   private drainRecords(): void {
@@ -280,7 +289,10 @@ export class Group<Message = unknown> {
     if (this.receiver === null || this.receiver.closed) {
       this.receiver = new SnapshotReceiver(this.id, this.state, this.context, {
         appliedPosition: () => this.machine.outbox.appliedPosition,
-        installed: (epoch, position) => this.machine.snapshotInstalled(epoch, position),
+        installed: (epoch, position) => {
+          this.machine.snapshotInstalled(epoch, position);
+          this.watches?.restart();
+        },
       });
     }
     this.receiver.takeChunk(peer, part);
@@ -308,6 +320,7 @@ export class Group<Message = unknown> {
     this.receiver?.close();
     for (const request of this.incoming) request.session.finished(request, errorResult(new KvError("keyspace_gone")));
     this.incoming = [];
+    this.watches?.endAll(new KvError("keyspace_gone"));
     this.machine.abandon("keyspace_gone");
     this.drainReplies();
   }

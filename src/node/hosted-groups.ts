@@ -1,6 +1,7 @@
 import { CATALOG_GROUP, type Catalog, type KeyspaceEntry } from "../cluster/catalog.js";
 import { latin1Decode } from "../core/bytes.js";
 import type { GroupId, Incarnation, NodeId } from "../core/machine.js";
+import { ChangeHistory } from "../kv/change-history.js";
 import type { Protocol } from "../kv/grants.js";
 import { Gossip } from "../protocols/gossip/gossip.js";
 import type { GossipOptions } from "../protocols/gossip/options.js";
@@ -14,6 +15,7 @@ import type { RecoveredGroup } from "./log/outcome.js";
 import type { GroupStore, Ports } from "./ports.js";
 import type { Found } from "./start-up.js";
 import type { BufferedState } from "./state/buffered-state.js";
+import { type WatchedGroup, Watches } from "./watches.js";
 
 /** What the groups need of the node. */
 export interface GroupsHost extends NodeContext {
@@ -124,11 +126,30 @@ export class HostedGroups {
 
   private createGroup(id: GroupId, store: GroupStore, protocol: Protocol, configuration: Configuration): Group {
     const { host } = this;
-    const group =
-      protocol === "gossip"
-        ? new Group(id, protocol, host, store, (_id, state) => this.createGossip(id, state, configuration))
-        : new Group(id, protocol, host, store, (_id, state) => this.createRaft(id, state, configuration));
+    if (protocol === "gossip") {
+      return new Group(id, protocol, host, store, (_id, state) => this.createGossip(id, state, configuration)) as Group;
+    }
+    const { watch } = host.options;
+    const history = new ChangeHistory(watch.history);
+    let raft: Raft | null = null;
+    const group = new Group(id, protocol, host, store, (_id, state) => {
+      raft = this.createRaft(id, state, configuration, history);
+      return raft;
+    });
+    const watched: WatchedGroup = {
+      id,
+      history,
+      read: (command) => raft!.store.read(command),
+      revision: () => raft!.store.revision,
+      wake: () => host.wake(),
+    };
+    group.watches = new Watches(watched, watch);
     return group as Group;
+  }
+
+  /** After the turn's answers. */
+  tellWatches(nowMs: number): void {
+    for (const group of this.all()) group.tellWatches(nowMs);
   }
 
   private createGossip(id: GroupId, state: BufferedState, { voters, learners }: Configuration): Gossip {
@@ -141,7 +162,7 @@ export class HostedGroups {
     return this.hooks.createGossip?.(id, options, state) ?? new Gossip(options, state);
   }
 
-  private createRaft(id: GroupId, state: BufferedState, configuration: Configuration): Raft {
+  private createRaft(id: GroupId, state: BufferedState, configuration: Configuration, changes: ChangeHistory): Raft {
     const { onApply, createRaft } = this.hooks;
     const options: RaftOptions = {
       ...this.host.options.raft,
@@ -149,6 +170,7 @@ export class HostedGroups {
       configuration,
       seed: this.ports.entropy.u48(),
       newClientId: () => this.newClientId(),
+      changes,
       ...(onApply && { onApply: (index, term, payload) => onApply(id, index, term, payload) }),
     };
     return createRaft === undefined ? new Raft(options, state) : createRaft(options, state);

@@ -4,9 +4,10 @@ import { CodecError } from "../core/bytes.js";
 import { type GroupId, type Incarnation, MemoryLost, NODE_RECORDS, type NodeId } from "../core/machine.js";
 import type { Backend, BackendStatus, Principal, Session } from "../kv/backend.js";
 import { type Command, Op } from "../kv/command.js";
-import type { KvError } from "../kv/errors.js";
+import { KvError } from "../kv/errors.js";
 import type { Protocol } from "../kv/grants.js";
 import { Level } from "../kv/level.js";
+import type { WatchHandle, WatchOptions, WatchSink } from "../kv/watch.js";
 import type { Configuration } from "../protocols/raft/quorum.js";
 import { type AdminDone, CatalogKeeper, type KeeperHost } from "./catalog-keeper.js";
 import type { NodeContext } from "./context.js";
@@ -295,6 +296,13 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     return this.groups.get(id);
   }
 
+  /** The group of the read tells of its changes from here on, at the end of turns. */
+  watch({ group }: NodeRequest, options: WatchOptions, sink: WatchSink): WatchHandle | KvError {
+    if (group?.watches) return group.watches.add(options, this.clusterId, sink);
+    const protocol = group?.protocol ?? "unknown";
+    return new KvError("operation_unsupported", `a keyspace of ${protocol} cannot be watched: only one of raft can`);
+  }
+
   tokenOf(session: NodeSession): Uint8Array {
     return issueToken(session, this.clusterId, this.groups);
   }
@@ -330,6 +338,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
       this.answered = false;
       for (const listener of this.turnListeners) listener();
     }
+    this.guard(() => this.groups.tellWatches(this.nowMs));
     // Last: the disk may keep this thread for a moment, and the peers can work meanwhile.
     if (this.state === "running" || this.state === "stopping") this.log.submit();
     if (tick && this.state === "stopping" && this.windDown!.isOver()) {

@@ -1,7 +1,9 @@
 import type { NodeId } from "../core/machine.js";
+import type { HistoryLimits } from "../kv/change-history.js";
 import { GOSSIP_DEFAULTS, type GossipOptions } from "../protocols/gossip/options.js";
 import { RAFT_DEFAULTS, type RaftOptions } from "../protocols/raft/options.js";
 import { LOG_DEFAULTS, type LogOptions } from "./log/options.js";
+import type { WatchLimits } from "./watches.js";
 
 export interface NodeMember {
   readonly node: NodeId;
@@ -33,6 +35,12 @@ export interface NodeOptions {
   readonly log: Omit<LogOptions, "freshIdentity">;
   readonly raft: RaftTuning;
   readonly gossip: GossipTuning;
+  readonly watch: WatchTuning;
+}
+
+export interface WatchTuning extends WatchLimits {
+  /** Of each keyspace, at each of its replicas. */
+  readonly history: HistoryLimits;
 }
 
 export type GossipTuning = Omit<GossipOptions, "node" | "members" | "seed">;
@@ -51,6 +59,12 @@ export const NODE_DEFAULTS = {
   log: LOG_DEFAULTS,
   raft: RAFT_DEFAULTS,
   gossip: GOSSIP_DEFAULTS,
+  watch: {
+    watchesMax: 1_024,
+    changesPerTurn: 4_096,
+    progressMs: 1_000,
+    history: { changesMax: 65_536, bytesMax: 16 * 1024 * 1024, ageMsMax: 600_000 },
+  },
 } as const;
 
 export const VOTERS_MAX = 5;

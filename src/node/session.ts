@@ -6,6 +6,7 @@ import type { Level } from "../kv/level.js";
 import { type ReplySink, Request, type RequestId } from "../kv/request.js";
 import { errorResult, type Result } from "../kv/result.js";
 import { Seen } from "../kv/seen.js";
+import type { WatchHandle, WatchOptions, WatchSink } from "../kv/watch.js";
 import type { Group } from "./group.js";
 import type { GamutNode } from "./node.js";
 
@@ -125,6 +126,10 @@ export class NodeSession implements Session {
 
   leader(request: Request): NodeId {
     return (request as NodeRequest).group?.machine.describe().leader ?? 0;
+  }
+
+  watch(read: Request, options: WatchOptions, sink: WatchSink): WatchHandle | KvError {
+    return this.node.watch(read as NodeRequest, options, sink);
   }
 
   token(): Uint8Array {

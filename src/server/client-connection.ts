@@ -76,9 +76,17 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   /** Readies a writer that comes from the pool, or from another reply. */
   protected prepare(_writer: Writer): void {}
 
+  /** The reader has taken what there was. */
+  protected drained(): void {}
+  /** The connection is gone. */
+  protected disposed(): void {}
+
   start(received: Uint8Array): void {
     this.socket.on("data", (chunk: Buffer) => this.received(chunk));
-    this.socket.on("drain", () => this.advance());
+    this.socket.on("drain", () => {
+      this.advance();
+      this.drained();
+    });
     this.socket.on("end", () => this.inputEnded());
     this.socket.on("close", () => this.dispose());
     this.received(received);
@@ -222,6 +230,20 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
     };
   }
 
+  /** Whether what comes by itself finds room. */
+  get hasRoom(): boolean {
+    return !this.closed && this.output.bytes < this.service.limits.outputBytesMax;
+  }
+
+  /** Where that is written, whole: between two replies. */
+  get unasked(): Writer {
+    return this.currentWriter();
+  }
+
+  flushUnasked(): void {
+    if (!this.closed) this.output.flush();
+  }
+
   private renderReady(): void {
     const pipeline = this.pipeline;
     while (pipeline.length > 0 && !pipeline.first().waiting) {
@@ -325,6 +347,7 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
       if (slot.waiting && slot.request !== null) (slot.session ?? this.session).cancel(slot.request);
       slot.session?.close();
     }
+    this.disposed();
     this.session.close();
     this.output.drop();
     this.service.closed(this.id);

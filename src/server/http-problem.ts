@@ -20,6 +20,7 @@ const STORE_STATUS: Readonly<Record<ErrorCode, number>> = {
   keyspace_exists: 409,
   wrong_cluster: 409,
   history_lost: 409,
+  compacted: 410,
   bad_token: 400,
   cross_group: 400,
   level_unsupported: 400,

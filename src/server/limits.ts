@@ -20,6 +20,8 @@ export interface ServerLimits {
   readonly transactionCommandsMax: number;
   readonly transactionBytesMax: number;
   readonly watchedKeysMax: number;
+  /** Channels and patterns of one connection: each change is held against each pattern. */
+  readonly subscriptionsMax: number;
   /** Scans under way at this node that can be gone on with. */
   readonly scanCursorsMax: number;
   /** Of the keys that KEYS answers. */
@@ -53,6 +55,7 @@ export const SERVER_LIMITS: ServerLimits = {
   transactionCommandsMax: 1_024,
   transactionBytesMax: 8 * 1_048_576,
   watchedKeysMax: 1_024,
+  subscriptionsMax: 1_024,
   scanCursorsMax: 16_384,
   keysReplyBytesMax: 16 * 1_048_576,
   slowCommandMs: 100,

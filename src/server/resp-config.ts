@@ -2,7 +2,10 @@
 import { type Arguments, type RespWriter, writeSubcommands } from "../codec/resp/index.js";
 import { Glob } from "../kv/glob.js";
 import { COMMAND_LIMITS } from "../kv/limits.js";
+import { canonicalFlags, NOTIFY_ERROR } from "./notify-flags.js";
 import type { RespConnection } from "./resp-connection.js";
+
+const NOTIFY = "notify-keyspace-events";
 
 export function answerConfig(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   if (request.is(1, "GET")) writeMatching(connection, request, writer);
@@ -10,6 +13,14 @@ export function answerConfig(connection: RespConnection, request: Arguments, wri
   else if (request.is(1, "RESETSTAT")) {
     connection.service.stats.reset();
     connection.service.times.resetCounts();
+    writer.ok();
+  } else if (request.is(1, "SET") && request.count === 4 && request.text(2).toLowerCase() === NOTIFY) {
+    const flags = canonicalFlags(request.text(3));
+    if (flags === null) {
+      writer.error(NOTIFY_ERROR);
+      return;
+    }
+    connection.service.notifyFlags = flags;
     writer.ok();
   } else {
     writer.error(`ERR CONFIG ${request.text(1).toUpperCase()} is not supported: a node is configured when it starts`);
@@ -46,5 +57,6 @@ function configuration(connection: RespConnection): [name: string, value: string
     ["slowlog-log-slower-than", String(limits.slowCommandMs * 1000)],
     ["slowlog-max-len", String(limits.slowCommandsMax)],
     ["latency-monitor-threshold", String(limits.slowCommandMs)],
+    [NOTIFY, connection.service.notifyFlags],
   ];
 }

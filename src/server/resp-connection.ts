@@ -22,10 +22,12 @@ import { ClientConnection } from "./client-connection.js";
 import { ReplyMode } from "./reply-mode.js";
 import { writeReceiptAttribute } from "./resp-gamut.js";
 import { type LocalCommand, localCommand } from "./resp-local.js";
+import { notWhileSubscribed, type Subscriptions } from "./resp-pubsub.js";
 import { type Completion, RespReply } from "./resp-reply.js";
 import type { RespService } from "./resp-service.js";
 import { noteTime } from "./resp-times.js";
 import type { Transaction } from "./resp-transaction.js";
+import { notWhileWatching, type RespWatch, WHILE_WATCHING } from "./resp-watch.js";
 
 /** A client that speaks RESP: what it has set, and its way from a request to the store and back. */
 export class RespConnection extends ClientConnection<RespWriter, RespReply> implements CommandContext {
@@ -36,6 +38,9 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
   libraryVersion = "";
   readonly replyMode = new ReplyMode();
   transaction: Transaction | null = null;
+  /** Of GAMUT WATCH. */
+  watch: RespWatch | null = null;
+  subscriptions: Subscriptions | null = null;
   private spoken: RespVersion = 2;
   /** Of the request that is being executed. */
   private currentSpec: CommandSpec | null = null;
@@ -81,6 +86,11 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
     }
     const spec = withSubcommand(found, request);
     this.currentSpec = spec;
+    const busy = this.version === 2 ? this.notWhileTold(spec.name) : "";
+    if (busy !== "") {
+      this.refuse(busy);
+      return;
+    }
     const local = spec.build === null ? localCommand(spec, request) : null;
     if (this.transaction !== null && local?.inTransaction !== "immediate") {
       this.queue(this.transaction, spec, local, request);
@@ -88,6 +98,12 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
     else this.executeStored(spec, request);
     // Once each: what is held comes here again.
     if (!this.held) this.service.stats.commands += 1;
+  }
+
+  /** RESP2 has nothing that tells a reply from what comes by itself. */
+  private notWhileTold(name: string): string {
+    if (this.subscriptions !== null) return notWhileSubscribed(name);
+    return this.watch === null || WHILE_WATCHING.has(name) ? "" : notWhileWatching(name);
   }
 
   private executeStored(spec: CommandSpec, request: Arguments): void {
@@ -177,6 +193,16 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
 
   protected lateRequest(ms: number): string {
     return `ERR Protocol error: a request did not arrive whole within ${ms} ms`;
+  }
+
+  protected override drained(): void {
+    this.watch?.resume();
+    this.subscriptions?.resume();
+  }
+
+  protected override disposed(): void {
+    this.watch?.close();
+    this.subscriptions?.close();
   }
 
   // What commands ask.

@@ -8,6 +8,7 @@ import { type Receipt, renderReceipt } from "../kv/receipt.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
 import { answerCall } from "./resp-call.js";
 import type { RespConnection } from "./resp-connection.js";
+import { answerGamutUnwatch, answerGamutWatch } from "./resp-watch.js";
 
 const HELP = [
   "GAMUT <subcommand> [<arg> ...]. Subcommands are:",
@@ -27,11 +28,17 @@ const HELP = [
   "    Cluster, members and keyspaces as this node knows them, as JSON.",
   "TOKEN [<token>]",
   "    What this connection has seen, to be given to another; with a token: see at least what that one has seen.",
+  "UNWATCH",
+  "    End the watch of this connection.",
+  "WATCH [<prefix> [EXACT] [FROM <position> | SNAPSHOT] [VALUES]]",
+  "    Tell of every change of the keys that begin so (EXACT: of that key): from now on, or from a position on, or what is there first.",
 ];
 
 export function answerGamut(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   if (request.is(1, "CALL")) answerCall(connection, request, writer);
   else if (request.is(1, "KEYSPACE")) answerKeyspace(connection, request, writer);
+  else if (request.is(1, "WATCH")) answerGamutWatch(connection, request, writer);
+  else if (request.is(1, "UNWATCH")) answerGamutUnwatch(connection, writer);
   else if (request.count > 3) writer.error(wrongArity(`gamut|${request.text(1).toLowerCase()}`));
   else if (request.is(1, "HELP")) writeHelp(writer);
   else if (request.is(1, "LEVEL")) answerLevel(connection, request, writer);

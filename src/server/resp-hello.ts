@@ -90,6 +90,12 @@ export function answerSelect(connection: RespConnection, request: Arguments, wri
     writer.error("ERR SELECT of another keyspace is not possible while keys are watched: EXEC or UNWATCH first");
     return;
   }
+  if (connection.subscriptions !== null && name !== session.keyspace) {
+    writer.error(
+      "ERR SELECT of another keyspace is not possible while the connection is subscribed: UNSUBSCRIBE first",
+    );
+    return;
+  }
   const answer = connection.answerLater();
   new KeyspaceChoice(connection, name, (error) => {
     answer((later) => {
@@ -107,6 +113,10 @@ export function answerQuit(connection: RespConnection, _request: Arguments, writ
 export function answerReset(connection: RespConnection, _request: Arguments, writer: RespWriter): void {
   connection.transaction = null;
   connection.watched.clear();
+  connection.subscriptions?.close();
+  connection.subscriptions = null;
+  connection.watch?.close();
+  connection.watch = null;
   connection.name = "";
   connection.replyMode.choose("on");
   connection.session.explains = false;

@@ -16,6 +16,13 @@ import { answerAuth, answerHello, answerQuit, answerReset, answerSelect } from "
 import { answerInfo } from "./resp-info.js";
 import { answerKeys, answerRandomkey } from "./resp-keys.js";
 import { answerDiscard, answerExec, answerMulti, answerUnwatch, answerWatch, execWaits } from "./resp-multi.js";
+import {
+  answerPsubscribe,
+  answerPublish,
+  answerPunsubscribe,
+  answerSubscribe,
+  answerUnsubscribe,
+} from "./resp-pubsub.js";
 import { answerRole } from "./resp-replication.js";
 import { answerLatency, answerSlowlog } from "./resp-times.js";
 import { answerWait } from "./resp-wait.js";
@@ -68,6 +75,11 @@ const LOCAL: Readonly<Record<string, LocalCommand>> = {
   multi: atOnce(answerMulti, "immediate"),
   exec: { run: answerExec, waits: execWaits, inTransaction: "immediate" },
   discard: atOnce(answerDiscard, "immediate"),
+  subscribe: afterAll(answerSubscribe, "refused"),
+  unsubscribe: afterAll(answerUnsubscribe, "refused"),
+  psubscribe: afterAll(answerPsubscribe, "refused"),
+  punsubscribe: afterAll(answerPunsubscribe, "refused"),
+  publish: atOnce(answerPublish),
   watch: afterAll(answerWatch, "immediate"),
   unwatch: atOnce(answerUnwatch),
 };
@@ -86,8 +98,12 @@ export function localCommand(spec: CommandSpec, request: Arguments): LocalComman
   return byIndex[spec.index]!;
 }
 
-function answerPing(_connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (request.count === 1) writer.pong();
+function answerPing(connection: RespConnection, request: Arguments, writer: RespWriter): void {
+  if (connection.version === 2 && connection.subscriptions !== null && request.count <= 2) {
+    writer.array(2);
+    writer.bulkText("pong");
+    writer.bulkText(request.count === 2 ? request.text(1) : "");
+  } else if (request.count === 1) writer.pong();
   else if (request.count === 2) writer.bulk(request.copy(1));
   else writer.error("ERR wrong number of arguments for 'ping' command");
 }

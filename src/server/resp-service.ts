@@ -19,6 +19,8 @@ export class RespService extends ClientService<RespWriter, RespConnection> {
   readonly wire = Wire.resp;
   readonly cursors: ScanCursors;
   readonly times: CommandTimes;
+  /** CONFIG SET notify-keyspace-events, of this node. */
+  notifyFlags = "";
   /** Keyspace → where RANDOMKEY goes on. */
   readonly randomPlaces = new Map<string, string>();
 

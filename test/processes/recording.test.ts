@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { Client } from "../../src/cli/client.js";
 import { connect } from "../../src/client/index.js";
 import { Replay } from "../../src/sim/replay.js";
 import { Increments } from "../client/increments.js";
@@ -21,6 +22,9 @@ it("a recording of a node under load, while another one dies, replays without di
     const load = new Load(cluster.members.map((member) => member.address));
     const recorded = cluster.member(RECORDED);
     const sdk = connect(`127.0.0.1:${recorded.clientPort}`, { timeoutMs: 30_000 });
+    // Whoever watches changes nothing that the node does.
+    const watcher = await Client.connectTo(recorded.address, 10_000);
+    await watcher.demand(["GAMUT", "WATCH", "", "SNAPSHOT", "VALUES"]);
     const increments = new Increments([sdk, sdk], "counted by the SDK");
     for (const _ of rounds(2)) {
       await sleep(700);
@@ -33,6 +37,8 @@ it("a recording of a node under load, while another one dies, replays without di
     }
     await increments.stop();
     sdk.close();
+    expect((await watcher.nextPushes()).length).toBeGreaterThan(0);
+    watcher.close();
     expect(increments.surprises).toEqual([]);
     await judge(cluster, load);
     await recorded.stop();

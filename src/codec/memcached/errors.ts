@@ -27,6 +27,7 @@ const DIALECT: Readonly<Record<ErrorCode, Dialect>> = {
   keyspace_exists: "server",
   wrong_cluster: "server",
   history_lost: "server",
+  compacted: "server",
   bad_token: "server",
   cross_group: "server",
   level_unsupported: "server",

@@ -77,6 +77,7 @@ function categories(spec: CommandSpec): string[] {
   const names: string[] = [];
   if (spec.group === "string") names.push("@string");
   else if (spec.group === "transactions") names.push("@transaction");
+  else if (spec.group === "pubsub") names.push("@pubsub");
   else if (spec.group === "connection" || spec.name === "wait" || spec.name === "command") names.push("@connection");
   else if (spec.flags.includes("write") || spec.flags.includes("readonly")) names.push("@keyspace");
   if (spec.name === "role" || spec.flags.includes("admin")) names.push("@admin");

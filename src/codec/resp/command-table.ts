@@ -68,6 +68,11 @@ quit        -1 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0
 reset        1 connection   noscript,loading,stale,fast,no_auth,allow_busy 0,0,0 6.2.0 Put the connection back to its first state
 client      -2 connection   -                                           0,0,0  2.4.0  Name, list and tune connections
 gamut       -2 connection   loading,stale,fast                          0,0,0  7.0.15 Choose the level, carry the token, explain answers, manage keyspaces, call as the SDK does
+subscribe   -2 pubsub       pubsub,noscript,loading,stale               0,0,0  2.0.0  Hear of the changes of keys
+unsubscribe -1 pubsub       pubsub,noscript,loading,stale               0,0,0  2.0.0  Hear of them no more
+psubscribe  -2 pubsub       pubsub,noscript,loading,stale               0,0,0  2.0.0  Hear of the changes of keys, by patterns
+punsubscribe -1 pubsub      pubsub,noscript,loading,stale               0,0,0  2.0.0  Hear of them no more
+publish      3 pubsub       pubsub,loading,stale,fast                   0,0,0  2.0.0  Not possible: there are no channels for messages
 multi        1 transactions noscript,loading,stale,fast,allow_busy      0,0,0  1.2.0  Begin a transaction
 exec         1 transactions noscript,loading,stale,skip_slowlog         0,0,0  1.2.0  Do the transaction, all or nothing
 discard      1 transactions noscript,loading,stale,fast,allow_busy      0,0,0  2.0.0  Give the transaction up

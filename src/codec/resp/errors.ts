@@ -31,6 +31,7 @@ const DIALECT: Readonly<Record<ErrorCode, Dialect>> = {
   keyspace_exists: "gamut",
   wrong_cluster: "gamut",
   history_lost: "gamut",
+  compacted: "gamut",
   bad_token: "gamut",
   cross_group: "gamut",
   level_unsupported: "gamut",

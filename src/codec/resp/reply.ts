@@ -11,6 +11,7 @@ const PERCENT = 0x25;
 const TILDE = 0x7e;
 const EQUALS = 0x3d;
 const PIPE = 0x7c;
+const GREATER = 0x3e;
 
 const OK = latin1Encode("+OK\r\n");
 const PONG = latin1Encode("+PONG\r\n");
@@ -113,6 +114,11 @@ export class RespWriter extends ReplyBuffer {
   /** Version 3 alone: `count` pairs about the reply that follows. */
   attribute(count: number): void {
     this.header(PIPE, count);
+  }
+
+  /** Version 3 marks what is no reply, but comes by itself; in version 2 it is an array. */
+  push(count: number): void {
+    this.header(this.version === 3 ? GREATER : ASTERISK, count);
   }
 
   private marked(marker: number, text: string): void {

@@ -28,7 +28,7 @@ const SUBCOMMANDS: Readonly<Record<string, Readonly<Record<string, number>>>> = 
   memory: { HELP: 2, USAGE: -3 },
   object: { ENCODING: 3, FREQ: 3, HELP: 2, IDLETIME: 3, REFCOUNT: 3 },
   slowlog: { GET: -2, HELP: 2, LEN: 2, RESET: 2 },
-  gamut: { CALL: -3, EXPLAIN: -2, HELP: 2, KEYSPACE: -3, LEVEL: -2, STATUS: 2, TOKEN: -2 },
+  gamut: { CALL: -3, EXPLAIN: -2, HELP: 2, KEYSPACE: -3, LEVEL: -2, STATUS: 2, TOKEN: -2, UNWATCH: 2, WATCH: -2 },
 };
 
 export function hasSubcommands(container: string): boolean {

@@ -9,6 +9,7 @@ import type { Level } from "../../kv/level.js";
 import type { ReplySink, Request, RequestId } from "../../kv/request.js";
 import type { Result } from "../../kv/result.js";
 import { encodeResult } from "../../kv/result-codec.js";
+import type { WatchHandle, WatchOptions, WatchSink } from "../../kv/watch.js";
 import type { GamutNode } from "../node.js";
 import type { NodeSession } from "../session.js";
 import { EventKind } from "./format.js";
@@ -207,6 +208,11 @@ class RecordedSession implements Session {
 
   leader(request: Request): NodeId {
     return this.session.leader(request);
+  }
+
+  /** Not recorded: the read that it goes out from is, and the node does nothing else for having watchers. */
+  watch(read: Request, options: WatchOptions, sink: WatchSink): WatchHandle | KvError {
+    return this.session.watch(read, options, sink);
   }
 
   token(): Uint8Array {

@@ -33,7 +33,7 @@ export class Gateway {
       wants: (client) => this.writes.wants(client),
       applied: (client, firstSequence, results) =>
         this.writes.applied(client, firstSequence, results, raft.appliedIndex),
-      changed: () => {},
+      changed: (key, version, record, cause) => raft.options.changes?.changed(key, version, record, cause),
     };
   }
 

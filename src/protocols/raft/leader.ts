@@ -226,8 +226,9 @@ export class Leader {
     if (progress.full) {
       // It takes no writes; but does it have what was sent before? While it could not, that may have been compacted.
       if (progress.match >= progress.next - 1 || progress.state === ProgressState.snapshot) return;
-      if (this.raft.log.lacks(progress.next - 1)) return progress.becomeProbe(progress.match + 1);
-      return this.sendAppend(progress, 0);
+      if (this.raft.log.lacks(progress.next - 1)) progress.becomeProbe(progress.match + 1);
+      else this.sendAppend(progress, 0);
+      return;
     }
     // A heartbeat that left after our newest append was answered, and yet that append is not acknowledged: it may be lost.
     if (progress.state === ProgressState.probe) progress.paused = false;

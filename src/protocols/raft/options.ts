@@ -1,4 +1,5 @@
 import type { Incarnation, NodeId } from "../../core/machine.js";
+import type { ChangeListener } from "../../kv/records.js";
 import type { Configuration } from "./quorum.js";
 
 /** Settings of one raft machine. Times are in ticks, sizes in bytes. */
@@ -32,6 +33,8 @@ export interface RaftOptions {
   readonly retainedBytes: number;
   /** The same, while a snapshot is under way to a peer. */
   readonly retainedBytesWhileSending: number;
+  /** Hears of every change of a record as it is applied: for those who watch. */
+  readonly changes?: ChangeListener;
   /** Sees every entry as it is applied: for the simulator's safety checks. */
   readonly onApply?: (index: number, term: number, payload: Uint8Array) => void;
 }

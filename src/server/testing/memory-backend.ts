@@ -1,6 +1,7 @@
 import { MapState } from "../../core/map-state.js";
 import type { Backend, BackendStatus, KeyspaceStatus, Principal, Session } from "../../kv/backend.js";
 import { SectionWriter, writeBatch } from "../../kv/batch.js";
+import { ChangeHistory } from "../../kv/change-history.js";
 import { type Command, isWrite, Op } from "../../kv/command.js";
 import { KvError } from "../../kv/errors.js";
 import type { Protocol } from "../../kv/grants.js";
@@ -10,6 +11,9 @@ import type { Receipt } from "../../kv/receipt.js";
 import { type ReplySink, Request, type RequestId } from "../../kv/request.js";
 import { errorResult, integerResult, type Result } from "../../kv/result.js";
 import { type ApplyObserver, Store } from "../../kv/store.js";
+import type { WatchHandle, WatchOptions, WatchSink } from "../../kv/watch.js";
+import { NODE_DEFAULTS } from "../../node/options.js";
+import { type WatchedGroup, Watches } from "../../node/watches.js";
 
 const CLIENT = "memory-backend--";
 /** Replicas, besides the leader, that hold every write at once. */
@@ -21,8 +25,23 @@ class Keyspace {
   readonly store = new Store(this.state);
   private readonly writer = new SectionWriter();
   private sequence = 0;
+  readonly history = new ChangeHistory(NODE_DEFAULTS.watch.history);
+  readonly watches: Watches;
 
-  constructor(readonly defaultLevel: Level = Level.linearizable) {}
+  constructor(
+    readonly defaultLevel: Level = Level.linearizable,
+    wake: () => void = () => {},
+  ) {
+    const { store, history } = this;
+    const watched: WatchedGroup = {
+      id: 1,
+      history,
+      read: (command) => store.read(command),
+      revision: () => store.revision,
+      wake,
+    };
+    this.watches = new Watches(watched, NODE_DEFAULTS.watch);
+  }
 
   /** Writes, and atomics, in order under one time. */
   write(commands: readonly Command[], nowMs: number): Result[] {
@@ -32,7 +51,7 @@ class Keyspace {
       applied: (_client, _first, applied) => {
         results = applied;
       },
-      changed: () => {},
+      changed: (key, version, record, cause) => this.history.changed(key, version, record, cause),
     };
     this.writer.begin(CLIENT, this.sequence + 1, this.sequence, 0);
     for (const command of commands) this.writer.add(command);
@@ -43,7 +62,11 @@ class Keyspace {
 
   advance(nowMs: number): void {
     if (this.store.nextDeadlineMs() > nowMs) return;
-    this.store.applyBatch(writeBatch(nowMs, []), { wants: () => false, applied: () => {}, changed: () => {} });
+    this.store.applyBatch(writeBatch(nowMs, []), {
+      wants: () => false,
+      applied: () => {},
+      changed: (key, version, record, cause) => this.history.changed(key, version, record, cause),
+    });
   }
 }
 
@@ -52,7 +75,7 @@ class Keyspace {
  * in a turn of their own, as the node's are.
  */
 export class MemoryBackend implements Backend {
-  readonly keyspaces = new Map<string, Keyspace>([["default", new Keyspace()]]);
+  readonly keyspaces = new Map<string, Keyspace>([["default", this.makeKeyspace()]]);
   readonly cancelled: Request[] = [];
   openSessions = 0;
   /** Most requests ever queued at once. */
@@ -88,14 +111,14 @@ export class MemoryBackend implements Backend {
   }
 
   addKeyspace(name: string): void {
-    this.keyspaces.set(name, new Keyspace());
+    this.keyspaces.set(name, this.makeKeyspace());
   }
 
   createKeyspace(name: string, _protocol: Protocol, defaultLevel: Level, done: (error: KvError | null) => void): void {
     this.administer(() => {
       if (this.keyspaces.has(name)) done(new KvError("keyspace_exists"));
       else {
-        this.keyspaces.set(name, new Keyspace(defaultLevel));
+        this.keyspaces.set(name, this.makeKeyspace(defaultLevel));
         done(null);
       }
     });
@@ -103,6 +126,10 @@ export class MemoryBackend implements Backend {
 
   dropKeyspace(name: string, done: (error: KvError | null) => void): void {
     this.administer(() => done(this.keyspaces.delete(name) ? null : new KvError("keyspace_unknown")));
+  }
+
+  private makeKeyspace(level: Level = Level.linearizable): Keyspace {
+    return new Keyspace(level, () => this.schedule());
   }
 
   private administer(action: () => void): void {
@@ -172,6 +199,10 @@ export class MemoryBackend implements Backend {
     this.giveAnswers();
     for (const action of this.administration.splice(0)) action();
     for (const listener of this.listeners) listener();
+    for (const { watches } of this.keyspaces.values()) {
+      watches.now(nowMs);
+      watches.deliver(nowMs);
+    }
   }
 
   private answerRun(run: readonly Queued[], nowMs: number): void {
@@ -291,6 +322,10 @@ class MemorySession implements Session {
 
   token(): Uint8Array {
     return this.floor;
+  }
+
+  watch(_read: Request, options: WatchOptions, sink: WatchSink): WatchHandle | KvError {
+    return this.backend.keyspaces.get(this.keyspace)!.watches.add(options, "memory", sink);
   }
 
   acceptToken(token: Uint8Array): KvError | null {
