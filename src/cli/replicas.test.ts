@@ -189,7 +189,8 @@ class Terminal {
   private readonly child: ChildProcess;
 
   constructor(command: string) {
-    this.child = spawn("script", ["-qec", `stty cols 150 rows 40; ${command}`, "/dev/null"], {
+    // To Node.js a machine with CI set has no colours, whatever its terminal.
+    this.child = spawn("script", ["-qec", `unset CI; stty cols 150 rows 40; ${command}`, "/dev/null"], {
       env: { ...process.env, ...env, TERM: "xterm", SHELL: "/bin/sh" },
     });
     this.child.stdout!.on("data", (chunk: Buffer) => {
