@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks",
+    // Two files at once on two cores: many of them wait more than they work.
+    maxWorkers: 2,
   },
 });
