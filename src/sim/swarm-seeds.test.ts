@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { runSwarm } from "./swarm.js";
 
 const FIRST = Number(process.env.GAMUT_FIRST_SEED ?? 1_001);
-const SEEDS = Number(process.env.GAMUT_SEEDS ?? 1_700);
+const SEEDS = Number(process.env.GAMUT_SEEDS ?? 1_800);
 /** A bound for hangs: a seed takes some 30 ms. */
 const TIMEOUT_MS = 60_000 + SEEDS * 300;
 
