@@ -1,7 +1,5 @@
-import { type Block, Change } from "../node/state/change-blocks.js";
+import { type Block, Change, forEachChange, openChange } from "../node/state/change-blocks.js";
 
-const BLOCK_BITS = 20;
-const OFFSET_MASK = (1 << BLOCK_BITS) - 1;
 /** Bytes of a key that an order goes by. */
 const WORD_BYTES = 4;
 
@@ -57,38 +55,27 @@ export class SortedChanges {
 
   private countTables(): (Table | null)[] {
     const tables: (Table | null)[] = new Array(256).fill(null);
-    const change = new Change();
-    for (const block of this.blocks) {
-      change.open(block);
-      while (change.advance()) {
-        const { key } = change;
-        tables[key[0]] ??= new Table(key);
-        tables[key[0]]?.take(key);
-      }
-    }
+    forEachChange(this.blocks, ({ key }) => {
+      tables[key[0]] ??= new Table(key);
+      tables[key[0]]?.take(key);
+    });
     return tables;
   }
 
   private place(tables: readonly (Table | null)[]): void {
-    const change = new Change();
-    for (let number = 0; number < this.blocks.length; number += 1) {
-      change.open(this.blocks[number]);
-      while (change.advance()) {
-        const table = tables[change.bytes[change.keyAt]] as Table;
-        this.words[2 * table.at] = number * (1 << BLOCK_BITS) + change.at;
-        this.words[2 * table.at + 1] = wordOf(change, table.common);
-        table.at += 1;
-      }
-    }
+    forEachChange(this.blocks, (change, place) => {
+      const table = tables[change.bytes[change.keyAt]] as Table;
+      this.words[2 * table.at] = place;
+      this.words[2 * table.at + 1] = wordOf(change, table.common);
+      table.at += 1;
+    });
   }
 
   /** Visits the changes `from <= index < to`. The one object given is valid during the call. */
   visit(from: number, to: number, visit: (change: Change) => void): void {
     const change = new Change();
     for (let i = from; i < to; i += 1) {
-      const place = this.words[2 * i];
-      change.open(this.blocks[place >>> BLOCK_BITS], place & OFFSET_MASK);
-      change.advance();
+      openChange(change, this.blocks, this.words[2 * i]);
       visit(change);
     }
   }

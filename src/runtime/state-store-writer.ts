@@ -110,12 +110,13 @@ class StateStoreWriter {
     const { count, low, high } = draft.sum;
     const meta = this.seal(changes, side, { ...draft, sum: EntrySum.of(count, low, high) });
     const record = new GroupRecord(side, meta);
-    if (changes.count <= TRANSACTION_CHANGES_MAX && bytesOf(blocks) <= TRANSACTION_BYTES_MAX) {
+    const byteCount = bytesOf(blocks);
+    if (changes.count <= TRANSACTION_CHANGES_MAX && byteCount <= TRANSACTION_BYTES_MAX) {
       this.applyAll(group, side, changes, () => this.putRecord(group, record));
       return;
     }
     const redo = new RedoFile(this.folder, group);
-    this.expectRoom(bytesOf(blocks));
+    this.expectRoom(byteCount);
     redo.write({ meta, blocks });
     this.applyHalfDone(group, changes, record);
     redo.remove();

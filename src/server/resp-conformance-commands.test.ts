@@ -1,9 +1,8 @@
 /** Cases by hand, to a real Redis and to us: the edges of each command, and what concerns a connection. */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { ClientListener } from "./listener.js";
-import { MemoryBackend } from "./testing/memory-backend.js";
-import { RawClient } from "./testing/raw-client.js";
-import { RedisProcess, redisMissing } from "./testing/redis-process.js";
+import { describe, expect, test } from "vitest";
+import { besideRedis } from "./testing/beside-redis.js";
+import type { RawClient } from "./testing/raw-client.js";
+import { redisMissing } from "./testing/redis-process.js";
 
 const missing = redisMissing();
 
@@ -13,29 +12,11 @@ function request(line: string): string[] {
 }
 
 describe.runIf(missing === "")("beside a real Redis", () => {
-  let redis: RedisProcess;
-  let listener: ClientListener;
   let theirs: RawClient;
   let ours: RawClient;
 
-  beforeAll(async () => {
-    redis = await RedisProcess.start();
-    listener = await ClientListener.listen({ backend: new MemoryBackend(), host: "127.0.0.1", port: 0 });
-  });
-
-  afterAll(async () => {
-    await redis?.close();
-    await listener?.close();
-  });
-
-  beforeEach(async () => {
-    theirs = await RawClient.connect(redis.port);
-    ours = await RawClient.connect(listener.port);
-    for (const client of [theirs, ours]) await client.ask(["FLUSHALL"]);
-    return () => {
-      theirs.close();
-      ours.close();
-    };
+  besideRedis((pair) => {
+    ({ theirs, ours } = pair);
   });
 
   async function same(...lines: string[]): Promise<void> {

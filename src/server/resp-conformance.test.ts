@@ -3,11 +3,11 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { ClientListener } from "./listener.js";
-import { MemoryBackend } from "./testing/memory-backend.js";
+import { describe, expect, test } from "vitest";
+import type { ClientListener } from "./listener.js";
+import { besideRedis } from "./testing/beside-redis.js";
 import { RawClient } from "./testing/raw-client.js";
-import { RedisProcess, redisMissing } from "./testing/redis-process.js";
+import { type RedisProcess, redisMissing } from "./testing/redis-process.js";
 
 const missing = redisMissing();
 
@@ -289,24 +289,8 @@ describe.runIf(missing === "")("beside a real Redis", () => {
   let theirs: RawClient;
   let ours: RawClient;
 
-  beforeAll(async () => {
-    redis = await RedisProcess.start();
-    listener = await ClientListener.listen({ backend: new MemoryBackend(), host: "127.0.0.1", port: 0 });
-  });
-
-  afterAll(async () => {
-    await redis?.close();
-    await listener?.close();
-  });
-
-  beforeEach(async () => {
-    theirs = await RawClient.connect(redis.port);
-    ours = await RawClient.connect(listener.port);
-    for (const client of [theirs, ours]) await client.ask(["FLUSHALL"]);
-    return () => {
-      theirs.close();
-      ours.close();
-    };
+  besideRedis((pair) => {
+    ({ redis, listener, theirs, ours } = pair);
   });
 
   async function compare(requests: string[][], hint: string): Promise<void> {

@@ -183,12 +183,18 @@ export class Change {
 }
 
 /** All changes that count, in the order of their places. The one object given is valid during the call. */
-export function forEachChange(blocks: readonly Block[], visit: (change: Change) => void): void {
+export function forEachChange(blocks: readonly Block[], visit: (change: Change, place: Place) => void): void {
   const change = new Change();
-  for (const block of blocks) {
-    change.open(block);
-    while (change.advance()) visit(change);
+  for (let number = 0; number < blocks.length; number += 1) {
+    change.open(blocks[number]);
+    while (change.advance()) visit(change, number * BLOCK_BYTES + change.at);
   }
+}
+
+/** Sets `change` to the one at this place, which must count. */
+export function openChange(change: Change, blocks: readonly Block[], place: Place): void {
+  change.open(blocks[place >>> BLOCK_BITS], place & OFFSET_MASK);
+  change.advance();
 }
 
 function putU32(bytes: Uint8Array, at: number, value: number): void {

@@ -8,9 +8,8 @@ import type { Vector } from "./origins.js";
 import { Peer } from "./peers.js";
 import { fillAnswer, includes, isFor, lacks, missingFrom, VectorRepair } from "./repair.js";
 import { type Section, SectionKind } from "./section.js";
-import { answerTree, TreeSync } from "./tree-sync.js";
+import { answerTree, TreeSync, WHOLE } from "./tree-sync.js";
 
-const WHOLE_LAST = 0xffff_ffff;
 /** Questions in a row without an answer before another peer's turn. */
 const SYNC_SILENCES_MAX = 5;
 /** Ticks between the end of one comparison of trees and the next. */
@@ -152,7 +151,7 @@ export class AntiEntropy {
     const taken = replica.origins.vector(true);
     message.taken = taken.equals(message.have) ? null : taken;
     message.lives = this.lives();
-    const { low, high } = replica.entries.digest(0, WHOLE_LAST);
+    const { low, high } = replica.entries.digest(WHOLE.first, WHOLE.last);
     message.low = low;
     message.high = high;
     gossip.outbox.send(peer.node, message);
@@ -242,7 +241,7 @@ export class AntiEntropy {
     const comparable = entries.treeIsBuilt && !message.has(MessageFlag.noTree);
     const differs =
       comparable &&
-      !entries.digest(0, WHOLE_LAST).equals(message) &&
+      !entries.digest(WHOLE.first, WHOLE.last).equals(message) &&
       replica.origins.vector(false).equals(message.have);
     peer.suspicions = differs ? peer.suspicions + 1 : 0;
     if (peer.suspicions < options.suspicions) return;

@@ -13,7 +13,8 @@ export const LISTED_MAX = 16;
 
 const LISTED_OF_ONE_HASH_MAX = MAX_VERSIONS - 1;
 
-const WHOLE = { first: 0, last: 0xffff_ffff } as const;
+/** Every hash there is. */
+export const WHOLE = { first: 0, last: 0xffff_ffff } as const;
 
 interface Range {
   readonly first: number;
