@@ -111,6 +111,8 @@ export interface Machine<Message, Request, Result> {
    * `full`: the rest is for votes and the like. `diskRefused("", false)` takes it back.
    */
   diskRefused(reason: string, full: boolean): void;
+  /** A checkpoint of the state as it is now begins: what the machine has kept out of it until now goes there. */
+  checkpointing(): void;
   /**
    * The state through `position` is in a durable checkpoint; the log up to there is no longer needed for recovery.
    * `mayRetain`: some of it may be kept for peers that lag. Else this group's few old entries hold all of a node's log.

@@ -65,8 +65,8 @@ export class Records {
     return this.state.get(this.stateKey(key));
   }
 
-  /** One string for the read and the write of a command: its hash is computed once. */
-  private stateKey(key: string): string {
+  /** Where the record of a key is in the state. One string for the read and the write of a command: its hash is computed once. */
+  stateKey(key: string): string {
     if (key !== this.lastKey) {
       this.lastKey = key;
       this.lastStateKey = Table.data + key;

@@ -221,6 +221,7 @@ export class Group<Message = unknown> {
     this.checkpointAsked = false;
     this.loggedBytes = 0;
     const { appliedPosition, appliedEpoch } = outbox;
+    this.machine.checkpointing();
     state.beginCheckpoint(appliedPosition, appliedEpoch, new Uint8Array(0), (error) => {
       if (this.stopped) return;
       if (error === null) this.checkpointed(appliedPosition);

@@ -136,10 +136,12 @@ export class ScriptNode<Message, Request, Result> {
   }
 
   takeCheckpoint(lines: string[]): void {
-    const { appliedPosition, appliedEpoch } = this.running().outbox;
+    const machine = this.running();
+    const { appliedPosition, appliedEpoch } = machine.outbox;
+    machine.checkpointing();
     this.checkpoint = { position: appliedPosition, epoch: appliedEpoch, entries: this.copyState() };
     lines.push(`${this.node} checkpoints ${appliedEpoch}/${appliedPosition}`);
-    this.turn(lines, (machine) => machine.checkpointed(appliedPosition, true));
+    this.turn(lines, () => machine.checkpointed(appliedPosition, true));
   }
 
   /** Replaces the state by a peer's checkpoint, unless it is there already. */

@@ -10,17 +10,23 @@ import {
   recordFlags,
   recordStampAt,
   recordValue,
+  recordVersion,
 } from "../../kv/record.js";
 import { Records } from "../../kv/records.js";
-import { Table } from "../../kv/tables.js";
 import type { Counters } from "./counters.js";
 import { Digest, HashTree, hashOf } from "./hash-tree.js";
 import { Item } from "./item.js";
-import { compareStamps, getStamp, putStamp, type Stamp } from "./stamp.js";
+import { compareStamps, getStamp, putStamp, Stamp } from "./stamp.js";
 import { endOf, GossipTable } from "./tables.js";
 
 const HASH_CHARS = 4;
 const KEY_AT = 1 + HASH_CHARS;
+
+/** What a key has now. */
+export class Entry extends Stamp {
+  isTombstone = false;
+  deadlineMs: number = NO_DEADLINE;
+}
 
 /** The newest write of every key: a record, or the tombstone of one. The last writer wins, by the stamps alone. */
 export class Entries {
@@ -39,43 +45,59 @@ export class Entries {
     this.expiry = new ExpiryIndex(state);
   }
 
-  /** The stamp of the newest write of the key that is in effect; null if none is, or its tombstone was collected. */
-  current(key: string): Stamp | null {
+  /** The newest write of the key that is in effect; null if none is, or its tombstone was collected. */
+  current(key: string): Entry | null {
     const record = this.records.stored(key);
-    if (record !== undefined) return getStamp(record, recordStampAt(record));
-    if (this.counters.tombstones === 0) return null;
-    const tombstone = this.state.get(GossipTable.tombstone + key);
-    return tombstone === undefined ? null : getStamp(tombstone, 0);
+    if (record !== undefined) {
+      const entry = getStamp(Entry, record, recordStampAt(record), recordVersion(record));
+      entry.deadlineMs = recordDeadlineMs(record);
+      return entry;
+    }
+    return this.counters.tombstones === 0 ? null : this.tombstone(key);
   }
 
   /** The newest write of the key, as it travels. What it depended on is not kept once it is held here. */
   item(key: string): Item | null {
     const record = this.records.stored(key);
     if (record === undefined) {
-      const tombstone = this.tombstone(key);
-      return tombstone === null ? null : new Item(tombstone, key, true);
+      const row = this.state.get(GossipTable.tombstone + key);
+      return row === undefined ? null : new Item(getStamp(Stamp, row, 0), key, true);
     }
-    const item = new Item(getStamp(record, recordStampAt(record)), key, false);
+    const item = new Item(getStamp(Stamp, record, recordStampAt(record), recordVersion(record)), key, false);
     item.deadlineMs = recordDeadlineMs(record);
     item.recordFlags = recordFlags(record);
     item.value = recordValue(record).slice();
     return item;
   }
 
-  private tombstone(key: string): Stamp | null {
+  private tombstone(key: string): Entry | null {
     const row = this.state.get(GossipTable.tombstone + key);
-    return row === undefined ? null : getStamp(row, 0);
+    if (row === undefined) return null;
+    const entry = getStamp(Entry, row, 0);
+    entry.isTombstone = true;
+    return entry;
   }
 
   /** Puts the write in the place of `before`, which is what {@link current} has answered, or leaves it: it has lost. */
-  take(item: Item, before: Stamp | null): boolean {
+  take(item: Item, before: Entry | null): boolean {
     if (before !== null && compareStamps(item.stamp, before) <= 0) return false;
     const { key, stamp } = item;
+    const hadDeadlineMs = before === null ? NO_DEADLINE : before.deadlineMs;
+    const deadlineMs = item.isDelete ? NO_DEADLINE : item.deadlineMs;
+    if (hadDeadlineMs !== deadlineMs) {
+      if (hadDeadlineMs !== NO_DEADLINE) this.expiry.remove(hadDeadlineMs, key);
+      if (deadlineMs !== NO_DEADLINE) this.expiry.add(deadlineMs, key);
+    }
+    const hadRecord = before !== null && !before.isTombstone;
+    if (before?.isTombstone) this.removeTombstone(key);
+    if (!item.isDelete) {
+      if (!hadRecord) this.meta.recordCount += 1;
+      this.putRecord(item);
+    } else {
+      if (hadRecord) this.deleteRecord(key);
+      this.putTombstone(key, stamp);
+    }
     const hash = hashOf(key);
-    this.removeRecord(key);
-    if (before !== null) this.removeTombstone(key);
-    if (item.isDelete) this.putTombstone(key, stamp);
-    else this.putRecord(item);
     if (before === null) this.state.put(hashRow(hash, key), EMPTY_BYTES);
     this.count(hash, key, before, stamp);
     return true;
@@ -84,19 +106,12 @@ export class Entries {
   private putRecord({ stamp, key, deadlineMs, recordFlags: flags, value }: Item): void {
     const record = encodeStampedRecord(stamp.version, deadlineMs, flags, value);
     putStamp(record, recordStampAt(record), stamp);
-    this.state.put(Table.data + key, record);
-    if (deadlineMs !== NO_DEADLINE) this.expiry.add(deadlineMs, key);
-    this.meta.recordCount += 1;
+    this.state.put(this.records.stateKey(key), record);
   }
 
-  private removeRecord(key: string): boolean {
-    const record = this.records.stored(key);
-    if (record === undefined) return false;
-    const deadlineMs = recordDeadlineMs(record);
-    if (deadlineMs !== NO_DEADLINE) this.expiry.remove(deadlineMs, key);
-    this.state.delete(Table.data + key);
+  private deleteRecord(key: string): void {
+    this.state.delete(this.records.stateKey(key));
     this.meta.recordCount -= 1;
-    return true;
   }
 
   private putTombstone(key: string, stamp: Stamp): void {
@@ -107,20 +122,18 @@ export class Entries {
   }
 
   private removeTombstone(key: string): void {
-    if (this.counters.tombstones === 0 || this.tombstone(key) === null) return;
     this.state.delete(GossipTable.tombstone + key);
     this.counters.tombstones -= 1;
   }
 
   /** Whether the record of that version is a tombstone from now on: of the same stamp, so the tree does not change. */
   expire(key: string, version: number): Stamp | null {
-    const record = this.records.stored(key);
-    if (record === undefined) return null;
-    const stamp = getStamp(record, recordStampAt(record));
-    if (stamp.version !== version) return null;
-    this.removeRecord(key);
-    this.putTombstone(key, stamp);
-    return stamp;
+    const entry = this.current(key);
+    if (entry === null || entry.isTombstone || entry.version !== version) return null;
+    if (entry.deadlineMs !== NO_DEADLINE) this.expiry.remove(entry.deadlineMs, key);
+    this.deleteRecord(key);
+    this.putTombstone(key, entry);
+    return entry;
   }
 
   /** Keys whose deadline is not after `timeMs`, with their versions; the earliest first. */
@@ -129,8 +142,8 @@ export class Entries {
     if (keys === null) return [];
     const due: { key: string; version: number }[] = [];
     for (const key of keys) {
-      const stamp = this.current(key);
-      if (stamp !== null) due.push({ key, version: stamp.version });
+      const entry = this.current(key);
+      if (entry !== null) due.push({ key, version: entry.version });
     }
     return due;
   }
@@ -138,9 +151,9 @@ export class Entries {
   /** The tombstone of the key if it is of that write; null otherwise. */
   tombstoneOf(key: string, node: number, incarnation: number, sequence: number): Stamp | null {
     if (this.counters.tombstones === 0) return null;
-    const stamp = this.tombstone(key);
-    if (stamp === null || stamp.node !== node || stamp.incarnation !== incarnation) return null;
-    return stamp.sequence === sequence ? stamp : null;
+    const entry = this.tombstone(key);
+    if (entry === null || entry.node !== node || entry.incarnation !== incarnation) return null;
+    return entry.sequence === sequence ? entry : null;
   }
 
   /** Every member has it: nothing older can come any more. */

@@ -32,6 +32,9 @@ export class Gateway implements WaitHost {
   private pendingBytes = 0;
   /** Of the newest write given a stamp in this life. */
   protected sequence = 0;
+  /** What the reachable peers call the time, in the turn of that number: many writes of one turn ask. */
+  private peersMs: number | null = null;
+  private clocksOfTurn = -1;
   /** Answered before their writes were durable: the deadline passed, or the group went. */
   private readonly answered = new Set<Request>();
 
@@ -108,7 +111,11 @@ export class Gateway implements WaitHost {
   /** How far a stamp given out now would be ahead of what the reachable peers call the time. Overridden by a canary. */
   protected clockAheadMs(): number {
     const { gossip } = this;
-    const peersMs = upperMedian(gossip.antiEntropy.peerClocks());
+    if (this.clocksOfTurn !== gossip.turn) {
+      this.clocksOfTurn = gossip.turn;
+      this.peersMs = upperMedian(gossip.antiEntropy.peerClocks());
+    }
+    const { peersMs } = this;
     return peersMs === null ? 0 : gossip.nowMs - peersMs;
   }
 

@@ -44,6 +44,8 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
   monotonicMs = 0;
   wallMs = 0;
   ticks = 0;
+  /** Counts the turns of the host. */
+  turn = 0;
   /** The newest record that is durable. */
   storedSeq = 0;
   /** Of the newest hard state. */
@@ -170,6 +172,7 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
   // Inputs
 
   now(monotonicMs: number, wallMs: number): void {
+    this.turn += 1;
     this.monotonicMs = monotonicMs;
     this.wallMs = Math.max(0, Math.floor(wallMs));
   }
@@ -230,6 +233,10 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
       this.antiEntropy.push(bytes!);
     }
     this.antiEntropy.applied(section);
+  }
+
+  checkpointing(): void {
+    this.replica.index.save();
   }
 
   checkpointed(position: number): void {

@@ -52,7 +52,7 @@ export class VectorRepair {
       next = origin.floor + 1;
     }
     if (next > last) return;
-    for (const { sequence, key } of this.replica.rows(origin, next, last, ROWS_MAX - this.rows + 1)) {
+    for (const { sequence, key } of this.replica.index.rows(origin, next, last, ROWS_MAX - this.rows + 1)) {
       if (this.bytes >= this.maxBytes || this.rows >= ROWS_MAX) {
         answer.more = true;
         return;

@@ -1,17 +1,18 @@
-import { ByteReader, ByteWriter, latin1Decode, latin1Encode } from "../../core/bytes.js";
+import { ByteReader, ByteWriter } from "../../core/bytes.js";
 import { compareHybrid, type HybridTime, mergeHybrid } from "../../core/hybrid-clock.js";
 import type { Incarnation, NodeId } from "../../core/machine.js";
 import type { State } from "../../core/state.js";
 import { Meta } from "../../kv/meta.js";
 import { Seen, SeenOrigin } from "../../kv/seen.js";
-import { orderedInteger, parseOrderedInteger } from "../../kv/tables.js";
+import { orderedInteger } from "../../kv/tables.js";
 import { Counters } from "./counters.js";
 import { Entries } from "./entries.js";
 import { decodeItems, encodeItems, type Item } from "./item.js";
 import { type Origin, Origins, type Vector } from "./origins.js";
 import { type Cover, type Expiry, type Section, SectionKind } from "./section.js";
 import { compareStamps, type Stamp } from "./stamp.js";
-import { endOf, GossipTable, ORIGIN_CHARS } from "./tables.js";
+import { endOf, GossipTable } from "./tables.js";
+import { WriteIndex } from "./write-index.js";
 
 const ROWS_AT_ONCE = 1_024;
 
@@ -24,6 +25,7 @@ export class Replica {
   readonly counters: Counters;
   readonly origins: Origins;
   readonly entries: Entries;
+  readonly index: WriteIndex;
   /** What everybody depends on who reads here, until it is held here: a peer held it when it passed on what is here. */
   barrier: SeenOrigin[] = [];
   private dependenciesLookedAt: string = GossipTable.dependencies;
@@ -35,6 +37,7 @@ export class Replica {
     this.counters = new Counters(state);
     this.origins = new Origins(state);
     this.entries = this.createEntries(state);
+    this.index = new WriteIndex(state, this.counters);
     const barrier = state.get(GossipTable.barrier);
     if (barrier !== undefined) this.barrier = decodeSeenOrigins(barrier);
     this.eachParked((item) => {
@@ -114,7 +117,7 @@ export class Replica {
     this.noteDependencies(item);
     const origin = this.origins.get(stamp.node, stamp.incarnation);
     // It cannot be passed on by its sequence: a tombstone alone needs its row, to be collected by.
-    if (item.isDelete && stamp.sequence > origin.trimmed) this.putRow(origin, stamp.sequence, key);
+    if (item.isDelete && stamp.sequence > origin.trimmed) this.index.put(origin, stamp.sequence, key);
     this.counters.clock = mergeHybrid(this.counters.clock, stamp);
   }
 
@@ -122,7 +125,7 @@ export class Replica {
     origin.have.add(sequence);
     origin.taken.add(sequence);
     this.origins.changed(origin);
-    if (sequence > origin.trimmed) this.putRow(origin, sequence, key);
+    if (sequence > origin.trimmed) this.index.put(origin, sequence, key);
   }
 
   /** Below the floor a row is there for a tombstone to be collected by: that is gone. */
@@ -130,13 +133,7 @@ export class Replica {
     if (before === null) return;
     const origin = this.origins.find(before.node, before.incarnation);
     if (origin === undefined || before.sequence > origin.floor || before.sequence <= origin.trimmed) return;
-    if (this.state.get(writeRow(origin, before.sequence)) !== undefined) this.deleteRow(origin, before.sequence);
-  }
-
-  private putRow(origin: Origin, sequence: number, key: string): void {
-    const row = writeRow(origin, sequence);
-    if (this.state.get(row) === undefined) this.counters.indexed += 1;
-    this.state.put(row, latin1Encode(key));
+    this.index.delete(origin, before.sequence);
   }
 
   /** Of two writes of which neither knew the other, one is lost to readers. Writes of one node follow each other. */
@@ -279,7 +276,7 @@ export class Replica {
     const origin = this.origins.get(stamp.node, stamp.incarnation);
     // Whoever holds the value lets it expire without being told.
     if (stamp.sequence <= origin.trimmed) this.collect(key, stamp);
-    else this.putRow(origin, stamp.sequence, key);
+    else this.index.put(origin, stamp.sequence, key);
   }
 
   private collect(key: string, stamp: Stamp): void {
@@ -291,14 +288,18 @@ export class Replica {
 
   private trim(origin: Origin, through: number): void {
     if (through <= origin.trimmed) return;
-    for (const { sequence, key } of this.rows(origin, origin.trimmed + 1, through, Number.POSITIVE_INFINITY)) {
-      this.deleteRow(origin, sequence);
-      const tombstone = this.entries.tombstoneOf(key, origin.node, origin.incarnation, sequence);
-      if (tombstone !== null) this.collect(key, tombstone);
-    }
+    if (this.counters.tombstones > 0) this.collectThrough(origin, through);
+    this.index.deleteThrough(origin, origin.trimmed + 1, through);
     origin.trimmed = through;
     origin.floor = Math.max(origin.floor, through);
     this.origins.changed(origin);
+  }
+
+  private collectThrough(origin: Origin, through: number): void {
+    for (const { sequence, key } of this.index.rows(origin, origin.trimmed + 1, through, Number.POSITIVE_INFINITY)) {
+      const tombstone = this.entries.tombstoneOf(key, origin.node, origin.incarnation, sequence);
+      if (tombstone !== null) this.collect(key, tombstone);
+    }
   }
 
   /** A tombstone keeps its row: it is by this that it will be collected. */
@@ -306,10 +307,10 @@ export class Replica {
     if (through <= origin.floor) return;
     let next = origin.floor + 1;
     while (next <= through) {
-      const rows = this.rows(origin, next, through, ROWS_AT_ONCE);
+      const rows = this.index.rows(origin, next, through, ROWS_AT_ONCE);
       for (const { sequence, key } of rows) {
         if (this.entries.tombstoneOf(key, origin.node, origin.incarnation, sequence) === null) {
-          this.deleteRow(origin, sequence);
+          this.index.delete(origin, sequence);
         }
       }
       next = rows.length < ROWS_AT_ONCE ? through + 1 : rows[rows.length - 1].sequence + 1;
@@ -317,26 +318,6 @@ export class Replica {
     origin.floor = through;
     this.origins.changed(origin);
   }
-
-  private deleteRow(origin: Origin, sequence: number): void {
-    this.state.delete(writeRow(origin, sequence));
-    this.counters.indexed -= 1;
-  }
-
-  /** Which keys the origin's writes `first` to `last` were of, as far as that is known; at most `limit`. */
-  rows(origin: Origin, first: number, last: number, limit: number): WriteRow[] {
-    const found: WriteRow[] = [];
-    this.state.range(writeRow(origin, first), writeRow(origin, last + 1), (row, key) => {
-      found.push({ sequence: parseOrderedInteger(row, 1 + ORIGIN_CHARS), key: latin1Decode(key) });
-      return found.length < limit;
-    });
-    return found;
-  }
-}
-
-export interface WriteRow {
-  readonly sequence: number;
-  readonly key: string;
 }
 
 function encodeSeenOrigins(origins: readonly SeenOrigin[]): Uint8Array {
@@ -357,10 +338,6 @@ function decodeSeenOrigins(row: Uint8Array): SeenOrigin[] {
     found.push(new SeenOrigin(reader.u16(), reader.u53(), reader.u53()));
   }
   return found;
-}
-
-function writeRow(origin: Origin, sequence: number): string {
-  return GossipTable.write + origin.key + orderedInteger(sequence);
 }
 
 function parkedRow(stamp: Stamp): string {

@@ -8,8 +8,6 @@ import { getU32, getU53, putU32, putU53 } from "../../kv/fixed-integers.js";
  * its count of writes; the two together name the write, the hybrid time before them orders it.
  */
 export class Stamp implements HybridTime {
-  readonly version: number;
-
   constructor(
     readonly ms: number,
     readonly logical: number,
@@ -18,9 +16,9 @@ export class Stamp implements HybridTime {
     readonly sequence: number,
     /** Version of what this write replaced where it was made; 0 for nothing. Tells an overwrite from a conflict. */
     readonly replaced: number,
-  ) {
-    this.version = versionOf(ms, logical, node, incarnation, sequence);
-  }
+    /** Follows from the others: given by whoever has stored it. */
+    readonly version: number = versionOf(ms, logical, node, incarnation, sequence),
+  ) {}
 }
 
 /** Below 0 when `a` loses against `b`; 0 only for one and the same write. */
@@ -32,37 +30,32 @@ export function compareStamps(a: Stamp, b: Stamp): number {
   return a.sequence - b.sequence;
 }
 
-/** The tag as one number of 53 bits, for those who compare for equality alone. Never 0. */
-function versionOf(ms: number, logical: number, node: number, incarnation: number, sequence: number): number {
-  let low = 0x9e3779b9;
-  let high = 0x243f6a88;
-  for (let i = 0; i < 8; i += 1) {
-    const word = wordOf(i, ms, logical, node, incarnation, sequence);
-    low = mix32(low ^ word);
-    high = mix32(high ^ low ^ Math.imul(word, 0x85ebca6b));
-  }
-  return Math.max(1, (high & 0x1f_ffff) * 4294967296 + low);
+function mixHigh(high: number, low: number, word: number): number {
+  return mix32(high ^ low ^ Math.imul(word, 0x85ebca6b));
 }
 
-function wordOf(i: number, ms: number, logical: number, node: number, incarnation: number, sequence: number): number {
-  switch (i) {
-    case 0:
-      return ms >>> 0;
-    case 1:
-      return Math.floor(ms / 4294967296);
-    case 2:
-      return logical;
-    case 3:
-      return node;
-    case 4:
-      return incarnation >>> 0;
-    case 5:
-      return Math.floor(incarnation / 4294967296);
-    case 6:
-      return sequence >>> 0;
-    default:
-      return Math.floor(sequence / 4294967296);
-  }
+/** The tag as one number of 53 bits, for those who compare for equality alone. Never 0. */
+function versionOf(ms: number, logical: number, node: number, incarnation: number, sequence: number): number {
+  const msHigh = Math.floor(ms / 4294967296);
+  const incarnationHigh = Math.floor(incarnation / 4294967296);
+  const sequenceHigh = Math.floor(sequence / 4294967296);
+  let low = mix32(0x9e3779b9 ^ ms);
+  let high = mixHigh(0x243f6a88, low, ms);
+  low = mix32(low ^ msHigh);
+  high = mixHigh(high, low, msHigh);
+  low = mix32(low ^ logical);
+  high = mixHigh(high, low, logical);
+  low = mix32(low ^ node);
+  high = mixHigh(high, low, node);
+  low = mix32(low ^ incarnation);
+  high = mixHigh(high, low, incarnation);
+  low = mix32(low ^ incarnationHigh);
+  high = mixHigh(high, low, incarnationHigh);
+  low = mix32(low ^ sequence);
+  high = mixHigh(high, low, sequence);
+  low = mix32(low ^ sequenceHigh);
+  high = mixHigh(high, low, sequenceHigh);
+  return Math.max(1, (high & 0x1f_ffff) * 4294967296 + low);
 }
 
 export function putStamp(bytes: Uint8Array, at: number, stamp: Stamp): void {
@@ -74,13 +67,20 @@ export function putStamp(bytes: Uint8Array, at: number, stamp: Stamp): void {
   putU53(bytes, at + 32, stamp.replaced);
 }
 
-export function getStamp(bytes: Uint8Array, at: number): Stamp {
-  return new Stamp(
+/** `version`: if it is known. */
+export function getStamp<S extends Stamp>(
+  Kind: new (...fields: ConstructorParameters<typeof Stamp>) => S,
+  bytes: Uint8Array,
+  at: number,
+  version?: number,
+): S {
+  return new Kind(
     getU53(bytes, at),
     getU32(bytes, at + 8),
     getU32(bytes, at + 12),
     getU53(bytes, at + 16),
     getU53(bytes, at + 24),
     getU53(bytes, at + 32),
+    version,
   );
 }

@@ -79,7 +79,10 @@ export class Sweeper {
     const { replica, log, options, antiEntropy } = this.gossip;
     const stable = this.stableThrough(origin);
     if (stable <= origin.trimmed) return;
-    const rows = replica.rows(origin, origin.trimmed + 1, stable, options.maxSweep);
+    const first = origin.trimmed + 1;
+    // Without a tombstone to look for, rows that are in memory go all at once.
+    const isCheap = replica.counters.tombstones === 0 && replica.index.isInMemory(origin, first);
+    const rows = isCheap ? [] : replica.index.rows(origin, first, stable, options.maxSweep);
     const through = rows.length < options.maxSweep ? stable : rows[rows.length - 1].sequence;
     if (through < stable) this.trimGoesOn = true;
     const tombstones: Stamp[] = [];

@@ -204,6 +204,8 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     if (reason !== "") this.leader?.transferToBest();
   }
 
+  checkpointing(): void {}
+
   checkpointed(position: number, mayRetain: boolean): void {
     this.checkpointIndex = position;
     const { options } = this;

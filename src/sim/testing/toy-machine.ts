@@ -110,6 +110,8 @@ export class ToyMachine implements Machine<ToyMessage, ToyRequest, string> {
   cancel(): void {}
   flush(): void {}
   diskRefused(): void {}
+  checkpointing(): void {}
+
   checkpointed(position: number): void {
     this.outbox.cutThrough = position;
     this.outbox.snapshots.push(this.members.length);

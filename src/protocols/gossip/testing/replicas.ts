@@ -118,6 +118,7 @@ export class Replicas {
   /** A copy of a node's folder, of now. */
   backUp(node: NodeId): MapState {
     const copy = new MapState();
+    this.at(node).checkpointing();
     this.states.get(node)!.range("", "\uffff", (key, value) => {
       copy.put(key, value.slice());
       return true;
