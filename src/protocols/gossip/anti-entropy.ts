@@ -33,6 +33,10 @@ export class AntiEntropy {
   /** A merge that ends this replica's recovery when it has taken effect. */
   private recoveryVector: Vector | null = null;
   private durableLives: readonly number[] = [];
+  private unpushed: Uint8Array[] = [];
+  private unpushedBytes = 0;
+  private isLeaving = false;
+  private nextPushMs = Number.NEGATIVE_INFINITY;
 
   constructor(protected readonly gossip: Gossip) {
     const { members, node, seed } = gossip.options;
@@ -88,14 +92,37 @@ export class AntiEntropy {
     return message;
   }
 
-  /** Writes of this node's own that are durable now. */
+  /** Writes of this node's own that are durable now: they go to the peers, if not at once then in a moment. */
   push(bytes: Uint8Array): void {
+    this.unpushed.push(bytes);
+    this.unpushedBytes += bytes.length;
+  }
+
+  /** A peer pays for each message, and for its sync, more than for what is in it: while many come, they go together. */
+  private get pushIsDue(): boolean {
+    const { monotonicMs, options } = this.gossip;
+    return this.isLeaving || monotonicMs >= this.nextPushMs || this.unpushedBytes >= options.maxRecordBytes;
+  }
+
+  /** This node stops: what it has answered should be elsewhere, too. */
+  leave(): void {
+    this.isLeaving = true;
+    this.pushAll();
+  }
+
+  private pushAll(): void {
+    const { monotonicMs, options, outbox } = this.gossip;
     for (const peer of this.order) {
       if (peer.incarnation === 0 || !this.isReachable(peer)) continue;
-      const message = this.message(MessageKind.push, peer);
-      message.payload = bytes;
-      this.gossip.outbox.send(peer.node, message);
+      for (const bytes of this.unpushed) {
+        const message = this.message(MessageKind.push, peer);
+        message.payload = bytes;
+        outbox.send(peer.node, message);
+      }
     }
+    this.unpushed = [];
+    this.unpushedBytes = 0;
+    this.nextPushMs = monotonicMs + options.pushIntervalMs;
   }
 
   // Time
@@ -330,8 +357,13 @@ export class AntiEntropy {
     sync.answered(gossip.replica.entries, message.known, message.stretches);
   }
 
-  /** The next question of a comparison, once what the last one has brought is in effect; or its end. */
   flush(): void {
+    if (this.unpushed.length > 0 && this.pushIsDue) this.pushAll();
+    this.goOnWithSync();
+  }
+
+  /** The next question of a comparison, once what the last one has brought is in effect; or its end. */
+  private goOnWithSync(): void {
     const { sync, gossip } = this;
     if (sync === null || sync.isAsking) return;
     if (gossip.appliedPosition < sync.afterPosition) return;

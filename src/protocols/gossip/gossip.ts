@@ -260,7 +260,9 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
 
   mayLead(_allowed: boolean): void {}
 
-  stepAside(): void {}
+  stepAside(): void {
+    this.antiEntropy.leave();
+  }
 
   abandon(code: ErrorCode): void {
     this.gateway.abandon(code);

@@ -11,6 +11,8 @@ export interface GossipOptions {
    * for a write of others to be applied.
    */
   readonly maxOffsetMs: number;
+  /** Ms from one push of writes to the next, but for much data at once. After a pause the first goes at once. */
+  readonly pushIntervalMs: number;
   /** Every so often one peer is told what is held here, and asked for what is missing. */
   readonly digestTicks: number;
   /** A question that is not answered counts as lost, the first time after so long, then after twice as long each. */
@@ -42,6 +44,7 @@ export interface GossipOptions {
 
 export const GOSSIP_DEFAULTS = {
   maxOffsetMs: 500,
+  pushIntervalMs: 4,
   digestTicks: 5,
   answerTicks: 10,
   answerTicksMax: 200,
