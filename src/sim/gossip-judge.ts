@@ -1,7 +1,7 @@
 import type { NodeId } from "../core/machine.js";
 import { NO_DEADLINE } from "../kv/command.js";
 import type { Gossip } from "../protocols/gossip/gossip.js";
-import type { Item } from "../protocols/gossip/item.js";
+import { decodeItems, type Item } from "../protocols/gossip/item.js";
 import { SectionKind } from "../protocols/gossip/section.js";
 import { compareStamps, type Stamp } from "../protocols/gossip/stamp.js";
 
@@ -64,9 +64,13 @@ export class GossipJudge {
     };
     const apply = gossip.replica.apply.bind(gossip.replica);
     gossip.replica.apply = (section) => {
-      if (section.kind === SectionKind.park) for (const item of section.items) this.register(item).holders.add(node);
-      if (running && section.kind === SectionKind.park) this.parked += section.items.length;
-      if (running && section.kind === SectionKind.found) this.treeWrites += section.items.length;
+      const isParking = section.kind === SectionKind.park;
+      if (isParking || section.kind === SectionKind.found) {
+        const items = decodeItems(section.batch);
+        if (isParking) for (const item of items) this.register(item).holders.add(node);
+        if (running && isParking) this.parked += items.length;
+        else if (running) this.treeWrites += items.length;
+      }
       apply(section);
     };
     const start = gossip.start.bind(gossip);

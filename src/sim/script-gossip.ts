@@ -6,7 +6,7 @@ import type { Result } from "../kv/result.js";
 import { Seen } from "../kv/seen.js";
 import { Gossip } from "../protocols/gossip/gossip.js";
 import { HardState } from "../protocols/gossip/hard-state.js";
-import type { Item } from "../protocols/gossip/item.js";
+import { decodeItems, type Item } from "../protocols/gossip/item.js";
 import { type GossipMessage, MessageFlag, MessageKind, type Stretch } from "../protocols/gossip/message.js";
 import { GOSSIP_DEFAULTS, type GossipOptions } from "../protocols/gossip/options.js";
 import type { Vector } from "../protocols/gossip/origins.js";
@@ -164,7 +164,7 @@ function printSection(section: Section): string {
     case SectionKind.writes:
     case SectionKind.park:
     case SectionKind.found:
-      return `${name} ${section.items.map(printItem).join(", ")}`;
+      return `${name} ${decodeItems(section.batch).map(printItem).join(", ")}`;
     case SectionKind.covers:
       return `${name} ${section.covers.map((it) => `${it.node}.${it.incarnation}:${it.sequence} ${it.key}`).join(", ")}`;
     case SectionKind.merge:

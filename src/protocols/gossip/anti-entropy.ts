@@ -3,7 +3,7 @@ import { Random } from "../../core/random.js";
 import type { Gossip } from "./gossip.js";
 import { Intake } from "./intake.js";
 import { encodeItems } from "./item.js";
-import { GossipMessage, MessageFlag, MessageKind } from "./message.js";
+import { GossipMessage, MessageFlag, MessageKind, NO_VECTOR } from "./message.js";
 import type { Vector } from "./origins.js";
 import { Peer } from "./peers.js";
 import { fillAnswer, includes, isFor, lacks, missingFrom, VectorRepair } from "./repair.js";
@@ -33,6 +33,8 @@ export class AntiEntropy {
   /** A merge that ends this replica's recovery when it has taken effect. */
   private recoveryVector: Vector | null = null;
   private durableLives: readonly number[] = [];
+  /** Lives without a memory that this recovering one has all of. */
+  private readonly compared = new Map<Peer, number>();
   private unpushed: Uint8Array[] = [];
   private unpushedBytes = 0;
   private isLeaving = false;
@@ -144,7 +146,9 @@ export class AntiEntropy {
   private mindSync(): void {
     const { sync, gossip } = this;
     if (sync === null) return;
-    const isGone = sync.peer.incarnation !== sync.incarnation || sync.peer.recovering || !this.isReachable(sync.peer);
+    const { peer } = sync;
+    const forgets = peer.recovering && !this.allRecover;
+    const isGone = peer.incarnation !== sync.incarnation || forgets || !this.isReachable(peer);
     if (isGone) this.endSync();
     else if (sync.isAsking && this.syncQuestion.overdueTick <= gossip.ticks) {
       sync.unanswered();
@@ -212,7 +216,7 @@ export class AntiEntropy {
     if (message.kind === MessageKind.digest) this.takeDigest(peer, message);
     else if (message.kind === MessageKind.treeQuestion) this.answerTreeQuestion(peer, message);
     else if (this.takesNothing) return;
-    else if (message.kind === MessageKind.push) this.intake.takePushed(message.writes, message.payload);
+    else if (message.kind === MessageKind.push) this.intake.takePushed(message.payload);
     else if (message.kind === MessageKind.answer) this.takeAnswer(peer, message);
     else if (message.kind === MessageKind.treeAnswer) this.takeTreeAnswer(peer, message);
   }
@@ -288,11 +292,11 @@ export class AntiEntropy {
     }
     peer.toldTick = peer.askedTick;
     peer.written = message.have.find(peer.node, peer.incarnation)?.highest ?? 0;
-    const items = message.writes;
-    const isWhole = this.intake.takeAnswer(items, message.covers, question.epoch);
-    if (items.length > 0) this.intake.raiseBarrier(message.have);
+    const { payload } = message;
+    const isWhole = this.intake.takeAnswer(payload, message.covers, question.epoch);
+    if (payload.length > 0) this.intake.raiseBarrier(message.have);
     // After an answer that brought nothing the next would be the same.
-    const isProgress = items.length > 0 || message.covers.length > 0;
+    const isProgress = payload.length > 0 || message.covers.length > 0;
     if (message.has(MessageFlag.more) && isWhole && isProgress) this.ask(peer);
     const needsTree = message.has(MessageFlag.treeNeeded) || this.intake.isOverflowing;
     if (needsTree || this.gossip.recovering) this.beginSync(peer);
@@ -302,9 +306,23 @@ export class AntiEntropy {
 
   private beginSync(peer: Peer): void {
     const { gossip } = this;
-    if (this.sync !== null || peer.recovering || !gossip.replica.entries.treeIsBuilt) return;
+    if (this.sync !== null || !gossip.replica.entries.treeIsBuilt) return;
+    if (peer.recovering && (!this.allRecover || this.compared.get(peer) === peer.incarnation)) return;
     if (gossip.ticks - this.syncEndedTick < SYNC_PAUSE_TICKS) return;
     this.sync = new TreeSync(peer, peer.incarnation);
+  }
+
+  /** Every replica has lost its memory, and says so now: what they hold together is all there is. */
+  private get allRecover(): boolean {
+    const forgot = (peer: Peer): boolean => peer.have !== NO_VECTOR && peer.recovering && this.isReachable(peer);
+    return this.gossip.recovering && this.order.every(forgot);
+  }
+
+  /** Whether the end of this comparison ends the recovery: one with a memory is enough, of those without it takes all. */
+  private hasAllBy({ peer, incarnation }: TreeSync): boolean {
+    if (!peer.recovering) return true;
+    this.compared.set(peer, incarnation);
+    return this.order.every((it) => this.compared.get(it) === it.incarnation);
   }
 
   private askTree(sync: TreeSync): void {
@@ -373,7 +391,7 @@ export class AntiEntropy {
     }
     this.endSync();
     if (sync.isPartial || sync.vector === null) return;
-    if (gossip.recovering) this.recoveryVector = sync.vector;
+    if (gossip.recovering && this.hasAllBy(sync)) this.recoveryVector = sync.vector;
     gossip.log.add({ kind: SectionKind.merge, vector: sync.vector });
     gossip.log.finish();
   }

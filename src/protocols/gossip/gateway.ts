@@ -1,3 +1,4 @@
+import { EMPTY_BYTES } from "../../core/bytes.js";
 import { mergeHybrid, nextHybrid } from "../../core/hybrid-clock.js";
 import { type Command, CommandFlag, isWrite, NO_DEADLINE, Op } from "../../kv/command.js";
 import { type ErrorCode, KvError } from "../../kv/errors.js";
@@ -10,7 +11,7 @@ import { errorResult, integerResult, Result, ResultKind } from "../../kv/result.
 import type { Seen, SeenOrigin } from "../../kv/seen.js";
 import { claimProblem, dependenciesFor } from "./credibility.js";
 import type { Gossip } from "./gossip.js";
-import { encodeItems, Item } from "./item.js";
+import { BatchReader, BatchWriter, Item } from "./item.js";
 import { upperMedian } from "./peers.js";
 import { RequestWaits, type WaitHost } from "./request-waits.js";
 import { SectionKind } from "./section.js";
@@ -19,6 +20,7 @@ import { raiseSeen, sessionView } from "./session-view.js";
 import { Stamp } from "./stamp.js";
 
 const NO_DEPENDENCIES: readonly SeenOrigin[] = [];
+const NO_KEYS: readonly string[] = [];
 
 /** Requests of clients: refused, answered, or made into writes of this node. */
 export class Gateway implements WaitHost {
@@ -26,6 +28,7 @@ export class Gateway implements WaitHost {
   refusal = "";
   private readonly waits = new RequestWaits(this);
   private turn: OwnWrite[] = [];
+  private readonly batch = new BatchWriter();
   private turnBytes = 0;
   /** Requests and bytes that are not durable yet. */
   private pendingCount = 0;
@@ -74,14 +77,16 @@ export class Gateway implements WaitHost {
       this.reply(request, errorResult(dependencies));
       return;
     }
-    const items = this.itemsOf(request, dependencies);
-    if (items.length === 0) {
-      this.reply(request, request.command.op === Op.delete ? integerResult(0n) : new Result(ResultKind.ok));
+    const { command } = request;
+    const keys = command.op === Op.set ? 1 : (command.keys ?? NO_KEYS).length;
+    if (keys === 0) {
+      this.reply(request, command.op === Op.delete ? integerResult(0n) : new Result(ResultKind.ok));
       return;
     }
-    this.turn.push({ request, items });
+    const before = this.turnBytes;
+    this.addItems(request, dependencies);
+    this.turn.push({ request, count: keys, bytes: this.turnBytes - before });
     this.pendingCount += 1;
-    for (const item of items) this.turnBytes += item.byteLength;
     if (this.turnBytes >= this.gossip.options.maxRecordBytes) this.flush();
   }
 
@@ -108,7 +113,10 @@ export class Gateway implements WaitHost {
     return null;
   }
 
-  /** How far a stamp given out now would be ahead of what the reachable peers call the time. Overridden by a canary. */
+  /**
+   * How far this node's clock is ahead of what the reachable peers call the time. The hybrid clock may be further: sessions move
+   * it, and must not stop others' writes by that. Overridden by a canary.
+   */
   protected clockAheadMs(): number {
     const { gossip } = this;
     if (this.clocksOfTurn !== gossip.turn) {
@@ -116,7 +124,7 @@ export class Gateway implements WaitHost {
       this.peersMs = upperMedian(gossip.antiEntropy.peerClocks());
     }
     const { peersMs } = this;
-    return peersMs === null ? 0 : gossip.nowMs - peersMs;
+    return peersMs === null ? 0 : gossip.wallMs - peersMs;
   }
 
   private behind(seenMs: number): KvError {
@@ -127,24 +135,36 @@ export class Gateway implements WaitHost {
     );
   }
 
-  private itemsOf(request: Request, dependencies: readonly SeenOrigin[]): Item[] {
-    const { command, seen } = request;
+  private addItems({ command, seen }: Request, dependencies: readonly SeenOrigin[]): void {
     const { gossip } = this;
     if (seen !== null) gossip.clock = mergeHybrid(gossip.clock, seen);
-    const keys = command.op === Op.set ? [command.key] : (command.keys ?? []);
     const deadlineMs = this.deadlineOf(command);
-    const items: Item[] = [];
-    for (let i = 0; i < keys.length; i += 1) {
-      const item = new Item(this.stamp(keys[i]), keys[i], command.op === Op.delete);
-      item.dependencies = dependencies;
-      if (!item.isDelete) {
-        item.value = command.op === Op.set ? command.value : command.values![i];
-        item.recordFlags = command.recordFlags;
-        item.deadlineMs = deadlineMs;
-      }
-      items.push(item);
+    if (command.op === Op.set) {
+      this.add(command, command.key, command.value, deadlineMs, dependencies);
+      return;
     }
-    return items;
+    const keys = command.keys!;
+    for (let i = 0; i < keys.length; i += 1) {
+      this.add(command, keys[i], command.values?.[i] ?? EMPTY_BYTES, deadlineMs, dependencies);
+    }
+  }
+
+  private add(
+    command: Command,
+    key: string,
+    value: Uint8Array,
+    deadlineMs: number,
+    dependencies: readonly SeenOrigin[],
+  ): void {
+    const item = new Item(this.stamp(key), key, command.op === Op.delete);
+    item.dependencies = dependencies;
+    if (!item.isDelete) {
+      item.value = value;
+      item.recordFlags = command.recordFlags;
+      item.deadlineMs = deadlineMs;
+    }
+    this.batch.add(item);
+    this.turnBytes += item.byteLength;
   }
 
   private stamp(key: string): Stamp {
@@ -180,34 +200,41 @@ export class Gateway implements WaitHost {
   flush(): void {
     if (this.turn.length === 0) return;
     const own = this.turn;
-    const items: Item[] = [];
-    for (const write of own) for (const item of write.items) items.push(item);
     this.turn = [];
     this.pendingBytes += this.turnBytes;
     this.turnBytes = 0;
-    this.gossip.log.add({ kind: SectionKind.writes, items }, own, encodeItems(items));
+    this.gossip.log.add({ kind: SectionKind.writes, batch: this.batch.finish() }, own);
   }
 
   /** The writes are durable: they take effect, and their requests are answered. */
-  applyOwn(own: readonly OwnWrite[]): void {
+  applyOwn(own: readonly OwnWrite[], batch: Uint8Array): void {
     const { replica } = this.gossip;
-    for (const { request, items } of own) {
-      for (const item of items) {
+    const reader = new BatchReader(batch);
+    for (const { request, count, bytes } of own) {
+      let last: Stamp | null = null;
+      for (let left = count; left > 0; left -= 1) {
+        reader.next();
+        const item = reader.item();
         replica.applyItem(item);
-        this.pendingBytes -= item.byteLength;
+        last = item.stamp;
       }
       this.pendingCount -= 1;
-      const last = items[items.length - 1].stamp;
-      request.seen?.raise(last.node, last.incarnation, last.sequence);
-      request.seen?.raiseClock(last.ms, last.logical);
-      request.clockMs = last.ms;
-      request.clockLogical = last.logical;
-      // How many keys were to go: each write that is older goes, also where this node has not heard of it.
-      const isDelete = request.command.op === Op.delete;
-      const result = isDelete ? integerResult(BigInt(distinctKeys(items))) : new Result(ResultKind.ok);
-      result.version = last.version;
-      if (!this.answered.delete(request)) this.reply(request, result);
+      this.pendingBytes -= bytes;
+      this.answerWrite(request, last!);
     }
+  }
+
+  private answerWrite(request: Request, last: Stamp): void {
+    const { seen, command } = request;
+    seen?.raise(last.node, last.incarnation, last.sequence);
+    seen?.raiseClock(last.ms, last.logical);
+    request.clockMs = last.ms;
+    request.clockLogical = last.logical;
+    // How many keys were to go: each write that is older goes, also where this node has not heard of it.
+    const result =
+      command.op === Op.delete ? integerResult(BigInt(new Set(command.keys).size)) : new Result(ResultKind.ok);
+    result.version = last.version;
+    if (!this.answered.delete(request)) this.reply(request, result);
   }
 
   // Reads
@@ -312,8 +339,4 @@ export class Gateway implements WaitHost {
     }
     this.waits.abandon(errorResult(new KvError(code)));
   }
-}
-
-function distinctKeys(items: readonly Item[]): number {
-  return items.length === 1 ? 1 : new Set(items.map(({ key }) => key)).size;
 }

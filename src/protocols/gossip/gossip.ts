@@ -17,11 +17,11 @@ import type { Result } from "../../kv/result.js";
 import { AntiEntropy } from "./anti-entropy.js";
 import { Gateway } from "./gateway.js";
 import { HardState } from "./hard-state.js";
-import { type GossipMessage, gossipCodec } from "./message.js";
+import { type GossipMessage, gossipCodec, MessageKind } from "./message.js";
 import type { GossipOptions } from "./options.js";
 import type { Vector } from "./origins.js";
 import { Replica } from "./replica.js";
-import { readSections } from "./section.js";
+import { readSections, SectionKind } from "./section.js";
 import { type PendingRecord, type PendingSection, SectionLog } from "./section-log.js";
 import { Sweeper } from "./sweeper.js";
 
@@ -51,6 +51,8 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
   /** Of the newest hard state. */
   private hardSeq = 0;
   appliedPosition = 0;
+  /** Requests that wait may be answered now: something took effect, a peer has told what it holds, or time has passed. */
+  private news = false;
 
   constructor(
     readonly options: GossipOptions,
@@ -179,12 +181,14 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
 
   tick(): void {
     this.ticks += 1;
+    this.news = true;
     this.antiEntropy.tick();
     this.sweeper.tick();
     this.gateway.tick();
   }
 
   receive(peer: NodeId, message: GossipMessage): void {
+    if (message.kind !== MessageKind.push) this.news = true;
     this.antiEntropy.receive(peer, message);
   }
 
@@ -200,7 +204,8 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
     this.gateway.flush();
     this.log.finish();
     this.antiEntropy.flush();
-    this.gateway.evaluateWaits();
+    if (this.news) this.gateway.evaluateWaits();
+    this.news = false;
   }
 
   // Durability
@@ -214,7 +219,9 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
       this.applyRecord(record);
       applied = true;
     }
-    if (applied) this.replica.save();
+    if (!applied) return;
+    this.replica.save();
+    this.news = true;
   }
 
   protected applyRecord({ position, sections }: PendingRecord): void {
@@ -226,11 +233,11 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
     this.outbox.appliedEpoch = 1;
   }
 
-  private applySection({ section, own, bytes }: PendingSection): void {
-    if (own === null) this.replica.apply(section);
+  private applySection({ section, own }: PendingSection): void {
+    if (own === null || section.kind !== SectionKind.writes) this.replica.apply(section);
     else {
-      this.gateway.applyOwn(own);
-      this.antiEntropy.push(bytes!);
+      this.gateway.applyOwn(own, section.batch);
+      this.antiEntropy.push(section.batch);
     }
     this.antiEntropy.applied(section);
   }

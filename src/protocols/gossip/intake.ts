@@ -1,10 +1,9 @@
 import { compareHybrid, HYBRID_ZERO, type HybridTime, mergeHybrid } from "../../core/hybrid-clock.js";
 import { NO_DEADLINE } from "../../kv/command.js";
 import type { Gossip } from "./gossip.js";
-import type { Item } from "./item.js";
+import { BatchReader, decodeItems, encodeItems, type Item } from "./item.js";
 import { Vector, VectorEntry } from "./origins.js";
 import { type Cover, SectionKind } from "./section.js";
-import type { Stamp } from "./stamp.js";
 
 /** An answer fills gaps in order, but what covers a gap may come from far ahead: for a while there may be so many more. */
 const ANSWER_EXCEPTIONS = 16;
@@ -37,16 +36,16 @@ export class Intake {
   /** Of an answer something was left out, or the vector would have had too many exceptions: the tree has to bring it. */
   isOverflowing = false;
 
-  /** What a peer has sent of its own accord. */
-  takePushed(items: readonly Item[], bytes: Uint8Array): void {
-    this.take(items, false, this.gossip.options.maxExceptions, bytes);
+  /** What a peer has sent of its own accord: a batch. */
+  takePushed(batch: Uint8Array): void {
+    this.take(batch, false, this.gossip.options.maxExceptions);
   }
 
   /** The answer to a question of epoch `epoch`. Answers whether all of it is held, or about to be. */
-  takeAnswer(items: readonly Item[], covers: readonly Cover[], epoch: number): boolean {
+  takeAnswer(batch: Uint8Array, covers: readonly Cover[], epoch: number): boolean {
     const isFresh = epoch === this.epoch;
     this.isOverflowing = false;
-    const isWhole = this.take(items, isFresh, ANSWER_EXCEPTIONS * this.gossip.options.maxExceptions, null);
+    const isWhole = this.take(batch, isFresh, ANSWER_EXCEPTIONS * this.gossip.options.maxExceptions);
     if (!isWhole || !isFresh) return false;
     const known = covers.filter((it) => this.gossip.replica.origins.mayKnow(it.node, it.incarnation));
     if (known.length > 0) {
@@ -56,39 +55,42 @@ export class Intake {
     return true;
   }
 
-  /** `isFresh`: asked for after the last collection. `bytes`: of all the items, or null. */
-  private take(items: readonly Item[], isFresh: boolean, maxRanges: number, bytes: Uint8Array | null): boolean {
+  /** `isFresh`: asked for after the last collection. */
+  private take(batch: Uint8Array, isFresh: boolean, maxRanges: number): boolean {
+    if (batch.length === 0) return true;
     const { gossip } = this;
-    const accepted: Item[] = [];
+    const reader = new BatchReader(batch);
+    let count = 0;
+    /** null as long as all are: then the batch is logged as it has come. */
+    let accepted: Item[] | null = null;
     const ahead: Item[] = [];
     let isWhole = true;
-    for (const item of items) {
-      const { stamp } = item;
-      const verdict = this.judge(stamp, isFresh, maxRanges);
-      if (verdict === "known") {
-        // Parked, even if its time has come, or on its way to the disk: here, and not in effect.
-        const origin = gossip.replica.origins.get(stamp.node, stamp.incarnation);
-        if (!origin.have.has(stamp.sequence)) isWhole = false;
+    for (; reader.next(); count += 1) {
+      const { node, incarnation, sequence } = reader;
+      const verdict = this.judge(reader, isFresh, maxRanges);
+      if (verdict === "news") {
+        this.taken(node, incarnation, sequence);
+        accepted?.push(reader.item());
         continue;
       }
-      if (verdict === "refused") isWhole = false;
-      else if (verdict === "ahead") {
-        isWhole = false;
-        this.keep(item, ahead);
-      } else {
-        this.taken(stamp.node, stamp.incarnation, stamp.sequence);
-        accepted.push(item);
+      accepted ??= decodeItems(batch, count);
+      if (verdict === "known") {
+        // Parked, even if its time has come, or on its way to the disk: here, and not in effect.
+        if (!gossip.replica.origins.get(node, incarnation).have.has(sequence)) isWhole = false;
+        continue;
       }
+      isWhole = false;
+      if (verdict === "ahead") this.keep(reader.item(), ahead);
     }
-    if (ahead.length > 0) gossip.log.add({ kind: SectionKind.park, items: ahead });
-    if (accepted.length > 0) {
-      const encoded = accepted.length === items.length ? bytes : null;
-      gossip.log.add({ kind: SectionKind.writes, items: accepted }, null, encoded);
+    if (ahead.length > 0) gossip.log.add({ kind: SectionKind.park, batch: encodeItems(ahead) });
+    if (accepted === null && count > 0) gossip.log.add({ kind: SectionKind.writes, batch });
+    else if (accepted !== null && accepted.length > 0) {
+      gossip.log.add({ kind: SectionKind.writes, batch: encodeItems(accepted) });
     }
     return isWhole;
   }
 
-  private judge(stamp: Stamp, isFresh: boolean, maxRanges: number): "known" | "refused" | "ahead" | "news" {
+  private judge(stamp: BatchReader, isFresh: boolean, maxRanges: number): "known" | "refused" | "ahead" | "news" {
     const { gossip } = this;
     const { origins } = gossip.replica;
     if (!origins.mayKnow(stamp.node, stamp.incarnation)) return "refused";
@@ -122,7 +124,7 @@ export class Intake {
     if (replica.parksUpTo(stamp)) return true;
     for (const section of log.notInEffect()) {
       if (section.kind !== SectionKind.park) continue;
-      if (section.items.some((item) => compareHybrid(item.stamp, stamp) <= 0)) return true;
+      if (decodeItems(section.batch).some((item) => compareHybrid(item.stamp, stamp) <= 0)) return true;
     }
     return false;
   }
@@ -138,7 +140,7 @@ export class Intake {
       due.push(item);
       return true;
     });
-    if (due.length > 0) this.gossip.log.add({ kind: SectionKind.writes, items: due });
+    if (due.length > 0) this.gossip.log.add({ kind: SectionKind.writes, batch: encodeItems(due) });
   }
 
   /** What a comparison of trees has brought. Answers whether all of it is held, or about to be. */
@@ -167,8 +169,8 @@ export class Intake {
         if (!origin.taken.has(stamp.sequence)) this.keep(item, ahead);
       } else found.push(item);
     }
-    if (ahead.length > 0) gossip.log.add({ kind: SectionKind.park, items: ahead });
-    if (found.length > 0) gossip.log.add({ kind: SectionKind.found, items: found });
+    if (ahead.length > 0) gossip.log.add({ kind: SectionKind.park, batch: encodeItems(ahead) });
+    if (found.length > 0) gossip.log.add({ kind: SectionKind.found, batch: encodeItems(found) });
     return isWhole;
   }
 

@@ -8,8 +8,10 @@
  * ```
  */
 import { assert } from "../../core/assert.js";
-import { ByteReader, ByteWriter, CodecError, copyBytes, EMPTY_BYTES } from "../../core/bytes.js";
+import { ByteReader, ByteWriter, CodecError, EMPTY_BYTES, latin1Decode } from "../../core/bytes.js";
+import type { HybridTime } from "../../core/hybrid-clock.js";
 import { NO_DEADLINE } from "../../kv/command.js";
+import { getU32, getU53 } from "../../kv/fixed-integers.js";
 import { COMMAND_LIMITS } from "../../kv/limits.js";
 import { SeenOrigin } from "../../kv/seen.js";
 import { Stamp } from "./stamp.js";
@@ -25,6 +27,11 @@ export const ITEM_OVERHEAD_BYTES = 64;
 
 const Shape = { delete: 1, deadline: 2, flags: 4, dependencies: 8 } as const;
 const SHAPE_ALL = 15;
+/** Of a batch before its origins' and items' own. */
+const HEAD_BYTES = 7;
+const ORIGIN_BYTES = 10;
+/** Of an item before its key. */
+const FIXED_BYTES = 33;
 
 const NONE: readonly SeenOrigin[] = [];
 
@@ -47,10 +54,11 @@ export class Item {
   }
 }
 
-/** Collects the items of one batch. */
-class BatchWriter {
+/** Collects the items of one batch after the other. */
+export class BatchWriter {
   private readonly origins: number[] = [];
   private readonly body = new ByteWriter(4_096);
+  count = 0;
 
   private originAt(node: number, incarnation: number): number {
     const { origins } = this;
@@ -64,6 +72,7 @@ class BatchWriter {
 
   add(item: Item): void {
     const { body } = this;
+    this.count += 1;
     const { stamp, dependencies } = item;
     const origin = this.originAt(stamp.node, stamp.incarnation);
     let shape = item.isDelete ? Shape.delete : 0;
@@ -89,63 +98,141 @@ class BatchWriter {
     if (!item.isDelete) body.blob(item.value);
   }
 
-  finish(count: number): Uint8Array {
+  /** The batch, and the beginning of the next. */
+  finish(): Uint8Array {
     const { origins, body } = this;
-    const out = new ByteWriter(body.length + 16 + origins.length * 8);
+    const out = new ByteWriter(body.length + HEAD_BYTES + origins.length * ORIGIN_BYTES);
     out.u8(BATCH_VERSION);
     out.u16(origins.length >> 1);
     for (let i = 0; i < origins.length; i += 2) {
       out.u16(origins[i]);
       out.u53(origins[i + 1]);
     }
-    out.u32(count);
+    out.u32(this.count);
     out.raw(body.written());
-    return out.copy();
+    origins.length = 0;
+    body.reset();
+    this.count = 0;
+    return out.written();
   }
 }
 
 export function encodeItems(items: readonly Item[]): Uint8Array {
   const writer = new BatchWriter();
   for (let i = 0; i < items.length; i += 1) writer.add(items[i]);
-  return writer.finish(items.length);
+  return writer.finish();
 }
 
-/** Throws {@link CodecError}. What an item keeps is its own, not the reader's. */
-export function decodeItems(bytes: Uint8Array): Item[] {
-  const reader = new ByteReader(bytes);
-  const version = reader.u8();
-  if (version !== BATCH_VERSION) throw new CodecError(`gossip batch version ${version}; this build reads 1`);
-  const originCount = reader.u16();
-  if (originCount > MAX_ORIGINS) throw new CodecError(`gossip batch of ${originCount} origins; at most ${MAX_ORIGINS}`);
-  const origins: number[] = [];
-  for (let i = 0; i < originCount; i += 1) {
-    origins.push(positive(reader.u16(), "node"));
-    origins.push(positive(reader.u53(), "incarnation"));
+/**
+ * Reads a batch item by item: {@link BatchReader.next} goes to one and shows how it is stamped, {@link BatchReader.item}
+ * makes an object of it. All of it is checked on the way. Throws {@link CodecError}.
+ */
+export class BatchReader implements HybridTime {
+  readonly count: number;
+  /** Of the item that was gone to, as the rest of these. */
+  node = 0;
+  incarnation = 0;
+  sequence = 0;
+  ms = 0;
+  logical = 0;
+  private replaced = 0;
+  private shape = 0;
+  private keyAt = 0;
+  private keyEnd = 0;
+  private left: number;
+  private readonly origins: number[] = [];
+  private readonly reader: ByteReader;
+
+  constructor(private readonly bytes: Uint8Array) {
+    const reader = new ByteReader(bytes);
+    const version = reader.u8();
+    if (version !== BATCH_VERSION) throw new CodecError(`gossip batch version ${version}; this build reads 1`);
+    const originCount = reader.u16();
+    if (originCount > MAX_ORIGINS) {
+      throw new CodecError(`gossip batch of ${originCount} origins; at most ${MAX_ORIGINS}`);
+    }
+    for (let i = 0; i < originCount; i += 1) {
+      this.origins.push(positive(reader.u16(), "node"));
+      this.origins.push(positive(reader.u53(), "incarnation"));
+    }
+    const count = reader.u32();
+    if (count > MAX_ITEMS) throw new CodecError(`gossip batch of ${count} writes; at most ${MAX_ITEMS}`);
+    this.count = count;
+    this.left = count;
+    this.reader = reader;
   }
-  const count = reader.u32();
-  if (count > MAX_ITEMS) throw new CodecError(`gossip batch of ${count} writes; at most ${MAX_ITEMS}`);
+
+  /** False at the end. */
+  next(): boolean {
+    const { reader, bytes } = this;
+    if (this.left === 0) {
+      if (reader.remaining > 0) throw new CodecError("gossip batch with bytes after its end");
+      return false;
+    }
+    this.left -= 1;
+    const at = reader.position;
+    if (reader.remaining < FIXED_BYTES) throw new CodecError("gossip batch that ends too early");
+    this.shape = bytes[at];
+    if ((this.shape & ~SHAPE_ALL) !== 0) throw new CodecError(`gossip write of unknown shape ${this.shape}`);
+    const origin = 2 * (bytes[at + 1] | (bytes[at + 2] << 8));
+    if (origin >= this.origins.length) throw new CodecError("gossip write of an origin that its batch does not name");
+    this.node = this.origins[origin];
+    this.incarnation = this.origins[origin + 1];
+    this.sequence = positive(getU53(bytes, at + 3), "sequence");
+    this.ms = getU53(bytes, at + 11);
+    this.logical = getU32(bytes, at + 19);
+    this.replaced = getU53(bytes, at + 23);
+    const keyLength = bytes[at + 31] | (bytes[at + 32] << 8);
+    if (keyLength > COMMAND_LIMITS.keyBytesMax) throw new CodecError(`gossip write of a key of ${keyLength} bytes`);
+    this.keyAt = at + FIXED_BYTES;
+    this.keyEnd = this.keyAt + keyLength;
+    reader.position = this.keyEnd;
+    this.skipRest();
+    return true;
+  }
+
+  private skipRest(): void {
+    const { reader, shape } = this;
+    if (shape & Shape.deadline) reader.u53();
+    if (shape & Shape.flags) reader.u32();
+    if (shape & Shape.dependencies) readDependencies(reader, this.origins);
+    if (shape & Shape.delete) return;
+    const length = reader.u32();
+    if (length > reader.remaining) throw new CodecError("gossip batch that ends too early");
+    reader.position += length;
+  }
+
+  /** Its value is a view of the batch. */
+  item(): Item {
+    const { reader, shape } = this;
+    const end = reader.position;
+    const key = latin1Decode(this.bytes, this.keyAt, this.keyEnd);
+    const stamp = new Stamp(this.ms, this.logical, this.node, this.incarnation, this.sequence, this.replaced);
+    const item = new Item(stamp, key, (shape & Shape.delete) !== 0);
+    reader.position = this.keyEnd;
+    if (shape & Shape.deadline) item.deadlineMs = reader.u53();
+    if (shape & Shape.flags) item.recordFlags = reader.u32();
+    if (shape & Shape.dependencies) item.dependencies = readDependencies(reader, this.origins);
+    if (!item.isDelete) item.value = reader.blob();
+    reader.position = end;
+    return item;
+  }
+}
+
+/** Throws {@link CodecError}. Values are views of the bytes. `limit`: of the first items alone. */
+export function decodeItems(bytes: Uint8Array, limit: number = Number.POSITIVE_INFINITY): Item[] {
   const items: Item[] = [];
-  for (let i = 0; i < count; i += 1) items.push(readItem(reader, origins));
-  if (reader.remaining > 0) throw new CodecError("gossip batch with bytes after its end");
+  if (bytes.length === 0) return items;
+  const reader = new BatchReader(bytes);
+  while (items.length < limit && reader.next()) items.push(reader.item());
   return items;
 }
 
-function readItem(reader: ByteReader, origins: readonly number[]): Item {
-  const shape = reader.u8();
-  if ((shape & ~SHAPE_ALL) !== 0) throw new CodecError(`gossip write of unknown shape ${shape}`);
-  const origin = readOrigin(reader, origins);
-  const sequence = positive(reader.u53(), "sequence");
-  const ms = reader.u53();
-  const logical = reader.u32();
-  const stamp = new Stamp(ms, logical, origins[origin], origins[origin + 1], sequence, reader.u53());
-  const key = reader.latin1();
-  if (key.length > COMMAND_LIMITS.keyBytesMax) throw new CodecError(`gossip write of a key of ${key.length} bytes`);
-  const item = new Item(stamp, key, (shape & Shape.delete) !== 0);
-  if (shape & Shape.deadline) item.deadlineMs = reader.u53();
-  if (shape & Shape.flags) item.recordFlags = reader.u32();
-  if (shape & Shape.dependencies) item.dependencies = readDependencies(reader, origins);
-  if (!item.isDelete) item.value = copyBytes(reader.blob());
-  return item;
+/** Throws {@link CodecError} unless all of it can be read. */
+export function checkBatch(bytes: Uint8Array): void {
+  if (bytes.length === 0) return;
+  const reader = new BatchReader(bytes);
+  while (reader.next());
 }
 
 function readDependencies(reader: ByteReader, origins: readonly number[]): SeenOrigin[] {

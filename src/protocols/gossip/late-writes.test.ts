@@ -45,7 +45,7 @@ describe("a clock set back", () => {
   test("no tombstone is collected while an older write is on its way to be parked", () => {
     const lone = replicaWithDelete();
     lone.gossip.now(1, 9_000);
-    lone.gossip.antiEntropy.intake.takePushed([oldValue()], encodeItems([oldValue()]));
+    lone.gossip.antiEntropy.intake.takePushed(encodeItems([oldValue()]));
     lone.sweepAt(7);
     expect(lone.gossip.replica.counters.parked).toBe(1);
     expectGone(lone);
@@ -119,7 +119,7 @@ test("a delete answers how many keys it was to remove: what it removes elsewhere
   const request = lone.ask(deleteCommand(["x", "y", "x"]));
   lone.settle();
   expect(lone.answerOf(request)?.integer).toBe(2n);
-  lone.gossip.antiEntropy.intake.takePushed([oldValue()], encodeItems([oldValue()]));
+  lone.gossip.antiEntropy.intake.takePushed(encodeItems([oldValue()]));
   lone.settle();
   expect(lone.gossip.replica.entries.records.live("x")).toBeUndefined();
 });

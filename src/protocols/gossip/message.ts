@@ -1,6 +1,6 @@
 import { type ByteReader, type ByteWriter, CodecError, copyBytes, EMPTY_BYTES } from "../../core/bytes.js";
 import type { MessageCodec } from "../../core/machine.js";
-import { decodeItems, type Item } from "./item.js";
+import { checkBatch, decodeItems, type Item } from "./item.js";
 import { readVector, Vector, writeVector } from "./origins.js";
 import { type Cover, readCovers, writeCovers } from "./section.js";
 
@@ -46,7 +46,6 @@ export interface Stretch {
 
 const NO_COVERS: readonly Cover[] = [];
 const NO_LIVES: readonly number[] = [];
-const NO_ITEMS: readonly Item[] = [];
 const NO_STRETCHES: readonly Stretch[] = [];
 export const NO_VECTOR = new Vector();
 
@@ -72,8 +71,6 @@ export class GossipMessage {
   lives: readonly number[] = NO_LIVES;
   /** Writes: a batch (item.ts), or nothing. */
   payload: Uint8Array = EMPTY_BYTES;
-  /** The payload, read; null in a message that was not decoded. */
-  items: readonly Item[] | null = null;
   covers: readonly Cover[] = NO_COVERS;
   stretches: readonly Stretch[] = NO_STRETCHES;
 
@@ -82,10 +79,9 @@ export class GossipMessage {
     readonly incarnation: number,
   ) {}
 
-  /** The writes that it brings. */
+  /** The writes that it brings; their values are views of the payload. */
   get writes(): readonly Item[] {
-    this.items ??= this.payload.length === 0 ? NO_ITEMS : decodeItems(this.payload);
-    return this.items;
+    return decodeItems(this.payload);
   }
 
   has(flag: number): boolean {
@@ -137,7 +133,7 @@ export const gossipCodec: MessageCodec<GossipMessage> = {
     message.known = reader.u53();
     message.payload = copyBytes(reader.blob());
     // At once: what cannot be read is refused with the frame that brought it.
-    message.items = message.payload.length === 0 ? NO_ITEMS : decodeItems(message.payload);
+    checkBatch(message.payload);
     if (kind === MessageKind.push) return message;
     message.low = reader.u32();
     message.high = reader.u32();

@@ -7,7 +7,7 @@ import { Seen, SeenOrigin } from "../../kv/seen.js";
 import { orderedInteger } from "../../kv/tables.js";
 import { Counters } from "./counters.js";
 import { Entries } from "./entries.js";
-import { decodeItems, encodeItems, type Item } from "./item.js";
+import { BatchReader, decodeItems, encodeItems, type Item } from "./item.js";
 import { type Origin, Origins, type Vector } from "./origins.js";
 import { type Cover, type Expiry, type Section, SectionKind } from "./section.js";
 import { compareStamps, type Stamp } from "./stamp.js";
@@ -28,6 +28,7 @@ export class Replica {
   readonly index: WriteIndex;
   /** What everybody depends on who reads here, until it is held here: a peer held it when it passed on what is here. */
   barrier: SeenOrigin[] = [];
+  private barrierChanged = false;
   private dependenciesLookedAt: string = GossipTable.dependencies;
   /** Hears of every write that takes effect here for the first time. */
   onApply: ((node: NodeId, incarnation: Incarnation, sequence: number) => void) | null = null;
@@ -54,13 +55,13 @@ export class Replica {
   apply(section: Section): void {
     switch (section.kind) {
       case SectionKind.writes:
-        for (const item of section.items) this.applyItem(item);
+        this.applyBatch(section.batch);
         return;
       case SectionKind.park:
-        for (const item of section.items) this.park(item);
+        for (const item of decodeItems(section.batch)) this.park(item);
         return;
       case SectionKind.found:
-        for (const item of section.items) this.applyFound(item);
+        for (const item of decodeItems(section.batch)) this.applyFound(item);
         return;
       case SectionKind.covers:
         for (const cover of section.covers) this.applyCover(cover);
@@ -84,13 +85,25 @@ export class Replica {
 
   /** After the sections of a record. */
   save(): void {
+    if (this.barrierChanged) this.saveBarrier();
     this.origins.save();
     this.meta.timeMs = this.counters.clock.ms;
     this.meta.save();
     this.counters.save();
   }
 
+  private saveBarrier(): void {
+    if (this.barrier.length === 0) this.state.delete(GossipTable.barrier);
+    else this.state.put(GossipTable.barrier, encodeSeenOrigins(this.barrier));
+    this.barrierChanged = false;
+  }
+
   // Writes
+
+  private applyBatch(batch: Uint8Array): void {
+    const reader = new BatchReader(batch);
+    while (reader.next()) this.applyItem(reader.item());
+  }
 
   applyItem(item: Item): void {
     const { stamp, key } = item;
@@ -202,8 +215,7 @@ export class Replica {
       if (!this.holdsAll(it) && !isLost(it)) left.raise(it.node, it.incarnation, it.sequence);
     }
     this.barrier = left.origins;
-    if (left.isEmpty) this.state.delete(GossipTable.barrier);
-    else this.state.put(GossipTable.barrier, encodeSeenOrigins(left.origins));
+    this.barrierChanged = true;
   }
 
   holdsAll({ node, incarnation, sequence }: SeenOrigin): boolean {

@@ -4,22 +4,22 @@ import { type LogRecord, RecordKind } from "../../core/machine.js";
 import type { Outbox } from "../../core/outbox.js";
 import type { Request } from "../../kv/request.js";
 import type { Result } from "../../kv/result.js";
-import type { Item } from "./item.js";
 import type { GossipMessage } from "./message.js";
 import { type Section, writeSection } from "./section.js";
 
-/** A request of this node's own and the writes that it became. */
+/** A request of this node's own, and how many writes it became. */
 export interface OwnWrite {
   readonly request: Request;
-  readonly items: readonly Item[];
+  readonly count: number;
+  /** Counted against what may be pending. */
+  readonly bytes: number;
 }
 
 /** A section on its way to the disk. */
 export interface PendingSection {
   readonly section: Section;
-  /** Of this node's own writes: who asked for them, and their bytes as they go to the peers. */
+  /** Of this node's own writes: who asked for them, in their order. */
   readonly own: readonly OwnWrite[] | null;
-  readonly bytes: Uint8Array | null;
 }
 
 export interface PendingRecord {
@@ -46,17 +46,16 @@ export class SectionLog {
     return this.pending.length === 0 && this.sections.length === 0;
   }
 
-  /** `encoded`: the bytes of a section's writes, where they are known. */
-  add(section: Section, own: readonly OwnWrite[] | null = null, encoded: Uint8Array | null = null): void {
+  add(section: Section, own: readonly OwnWrite[] | null = null): void {
     const before = this.writer.length;
-    writeSection(section, this.writer, encoded);
+    writeSection(section, this.writer);
     if (before > 0 && this.writer.length > this.maxRecordBytes) {
       // Too much for one record: what stood there before goes by itself.
       this.writer.length = before;
       this.finish();
-      writeSection(section, this.writer, encoded);
+      writeSection(section, this.writer);
     }
-    this.sections.push({ section, own, bytes: encoded });
+    this.sections.push({ section, own });
     this.sectionCount += 1;
   }
 

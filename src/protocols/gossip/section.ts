@@ -6,7 +6,7 @@
  */
 import { ByteReader, type ByteWriter, CodecError } from "../../core/bytes.js";
 import type { Incarnation, NodeId } from "../../core/machine.js";
-import { decodeItems, encodeItems, type Item, positive } from "./item.js";
+import { positive } from "./item.js";
 import { readVector, type Vector, writeVector } from "./origins.js";
 
 const RECORD_VERSION = 1;
@@ -47,8 +47,9 @@ export interface Expiry {
   readonly version: number;
 }
 
+/** A batch is as item.ts has it. */
 export type Section =
-  | { readonly kind: ItemsKind; readonly items: readonly Item[] }
+  | { readonly kind: ItemsKind; readonly batch: Uint8Array }
   | { readonly kind: typeof SectionKind.covers; readonly covers: readonly Cover[] }
   | { readonly kind: typeof SectionKind.merge | typeof SectionKind.barrier; readonly vector: Vector }
   | { readonly kind: typeof SectionKind.expire; readonly expiries: readonly Expiry[] }
@@ -59,8 +60,7 @@ export type Section =
       readonly through: number;
     };
 
-/** `encoded`: the bytes of a section's writes, where they are known already. */
-export function writeSection(section: Section, writer: ByteWriter, encoded: Uint8Array | null): void {
+export function writeSection(section: Section, writer: ByteWriter): void {
   if (writer.length === 0) writer.u8(RECORD_VERSION);
   writer.u8(section.kind);
   const at = writer.length;
@@ -69,7 +69,7 @@ export function writeSection(section: Section, writer: ByteWriter, encoded: Uint
     case SectionKind.writes:
     case SectionKind.park:
     case SectionKind.found:
-      writer.raw(encoded ?? encodeItems(section.items));
+      writer.raw(section.batch);
       break;
     case SectionKind.covers:
       writeCovers(section.covers, writer);
@@ -111,7 +111,7 @@ function readSection(kind: number, bytes: Uint8Array): Section {
     case SectionKind.writes:
     case SectionKind.park:
     case SectionKind.found:
-      return { kind, items: decodeItems(bytes) };
+      return { kind, batch: bytes };
     case SectionKind.covers:
       return { kind, covers: readCovers(reader) };
     case SectionKind.merge:

@@ -51,7 +51,7 @@ function compare(asker: Replica, holder: Replica): number {
     answer.have = new Vector();
     if (items.length > 0) answer.payload = encodeItems(items);
     bytes += sizeOf(answer);
-    asker.apply({ kind: SectionKind.found, items });
+    asker.apply({ kind: SectionKind.found, batch: encodeItems(items) });
     sync.answered(asker.entries, done, parts);
   }
   return bytes;

@@ -7,7 +7,7 @@ import { Request } from "../../../kv/request.js";
 import type { Result } from "../../../kv/result.js";
 import type { Seen } from "../../../kv/seen.js";
 import { Gossip } from "../gossip.js";
-import type { Item } from "../item.js";
+import { decodeItems, type Item } from "../item.js";
 import { gossipCodec } from "../message.js";
 import { GOSSIP_DEFAULTS, type GossipOptions } from "../options.js";
 import { Vector, VectorEntry } from "../origins.js";
@@ -63,7 +63,7 @@ export class LoneReplica {
   newestItems(): readonly Item[] {
     const record = this.gossip.outbox.records.filter(({ kind }) => kind === RecordKind.entry).at(-1);
     const section = record === undefined ? undefined : readSections(record.payload)[0];
-    return section?.kind === SectionKind.writes ? section.items : [];
+    return section?.kind === SectionKind.writes ? decodeItems(section.batch) : [];
   }
 
   /** Node 2, in its first life, holds that and nothing else. */
