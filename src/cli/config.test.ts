@@ -62,6 +62,7 @@ describe("a node's configuration", () => {
         requestTimeoutMs: 5000,
         peerUnsentBytes: 67108864,
       },
+      watch: { changes: 65_536, bytes: 16_777_216, ageMs: 600_000 },
       log: { level: "info", json: false },
     });
   });
@@ -212,7 +213,13 @@ describe("docs/running.md", () => {
 
   it("tells the defaults", () => {
     const config = parse(GOOD);
-    const told = { durability: config.durability, timing: config.timing, limits: config.limits, log: config.log };
+    const told = {
+      durability: config.durability,
+      timing: config.timing,
+      limits: config.limits,
+      watch: config.watch,
+      log: config.log,
+    };
     for (const [section, values] of Object.entries(told)) {
       const entries = typeof values === "string" ? [[section, values]] : Object.entries(values);
       for (const [name, value] of entries) {

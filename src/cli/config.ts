@@ -82,6 +82,12 @@ const limitsSchema = settings("limits", {
   peerUnsentBytes: whole("what may wait for one slow peer in bytes", MIB, 1024 * MIB).default(64 * MIB),
 });
 
+const watchSchema = settings("changes, bytes, ageMs", {
+  changes: whole("the changes of a keyspace that are kept for watches", 1, 16_777_216).default(65_536),
+  bytes: whole("what these may take in bytes", MIB, 1024 * MIB).default(16 * MIB),
+  ageMs: whole("how long they are kept in ms", 1000, 7 * 86_400_000).default(600_000),
+});
+
 const logSchema = settings("level, json", {
   level: oneOf(["debug", "info", "warn", "error"]).default("info"),
   json: z.boolean({ error: (issue) => `must be true or false, not ${shown(issue.input)}` }).default(false),
@@ -102,6 +108,7 @@ const fileSchema = settings("settings: node, cluster, dataDir, members, …", {
   durability: oneOf(["sync", "memory"]).default("sync"),
   timing: timingSchema.prefault({}),
   limits: limitsSchema.prefault({}),
+  watch: watchSchema.prefault({}),
   log: logSchema.prefault({}),
 });
 
@@ -126,6 +133,8 @@ export interface NodeConfig {
   readonly durability: "sync" | "memory";
   readonly timing: Readonly<ConfigFile["timing"]>;
   readonly limits: Readonly<ConfigFile["limits"]>;
+  /** Past any of these the oldest changes of a keyspace are forgotten. */
+  readonly watch: Readonly<ConfigFile["watch"]>;
   readonly log: Readonly<ConfigFile["log"]>;
 }
 
@@ -227,6 +236,7 @@ const SECTION_NAMES: Readonly<Record<string, readonly string[]>> = {
   members: Object.keys(memberSchema.shape),
   timing: Object.keys(timingSchema.shape),
   limits: Object.keys(limitsSchema.shape),
+  watch: Object.keys(watchSchema.shape),
   log: Object.keys(logSchema.shape),
 };
 
@@ -260,6 +270,7 @@ function complete(file: ConfigFile, baseDir: string): NodeConfig {
     durability: file.durability,
     timing: file.timing,
     limits: file.limits,
+    watch: file.watch,
     log: file.log,
   };
 }

@@ -221,7 +221,7 @@ function isAlive(pid: number): boolean {
 }
 
 function nodeOptions(config: NodeConfig): NodeOptions {
-  const { timing, limits } = config;
+  const { timing, limits, watch } = config;
   return {
     ...NODE_DEFAULTS,
     node: config.node,
@@ -234,6 +234,10 @@ function nodeOptions(config: NodeConfig): NodeOptions {
     tickMs: timing.tickMs,
     requestTimeoutMs: limits.requestTimeoutMs,
     durable: config.durability === "sync",
+    watch: {
+      ...NODE_DEFAULTS.watch,
+      history: { changesMax: watch.changes, bytesMax: watch.bytes, ageMsMax: watch.ageMs },
+    },
     raft: {
       ...NODE_DEFAULTS.raft,
       heartbeatTicks: Math.max(1, Math.round(timing.heartbeatMs / timing.tickMs)),

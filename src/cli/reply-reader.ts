@@ -1,17 +1,17 @@
 /** Reads replies of RESP 3, as a client does. */
+import { parseErrorLine } from "../codec/resp/error-line.js";
 
 /** An error that the server answered with, e.g. `TRYAGAIN unavailable: no majority could be reached in time`. */
 export class ReplyError extends Error {
   override readonly name = "ReplyError";
-  /** Gamut's name of the error, which `UNKNOWN` alone stands for itself; the wire's word where it is not one of Gamut's. */
   readonly code: string;
   readonly definite: boolean;
 
   constructor(line: string) {
-    const [, word, code, message] = /^(\S+) ?(?:([a-z_]+): )?(.*)$/s.exec(line) ?? ["", "ERR", undefined, line];
+    const { code, definite, message } = parseErrorLine(line);
     super(message);
-    this.code = code ?? (word === "UNKNOWN" ? "unknown" : word);
-    this.definite = word !== "UNKNOWN";
+    this.code = code;
+    this.definite = definite;
   }
 }
 

@@ -3,7 +3,8 @@ import { type Command, isWrite } from "../kv/command.js";
 import { checkCommand, commandBytes } from "../kv/limits.js";
 import { PendingCall, type RawOutcome } from "./call.js";
 import { Cluster } from "./cluster.js";
-import { type CallOptions, levelFrom, type Settings, wholeNumber } from "./options.js";
+import { Feed, type FeedOptions } from "./feed.js";
+import { type CallOptions, levelFrom, type Settings, type WatchOptions, wholeNumber } from "./options.js";
 import { callError, failed, GamutError } from "./outcome.js";
 import { Reader } from "./reader.js";
 import type { Session } from "./session.js";
@@ -14,6 +15,7 @@ export class Client {
   private readonly cluster: Cluster;
   private readonly reader: Reader;
   private readonly writers = new Map<string, Writer>();
+  private readonly feeds = new Set<Feed>();
   private inFlight = 0;
   private inFlightBytes = 0;
 
@@ -69,6 +71,23 @@ export class Client {
     else this.writer(keyspace).add(call);
   }
 
+  /** @throws GamutError */
+  watch(options: Omit<FeedOptions, "timeoutMs" | "level"> & WatchOptions): Feed {
+    const { signal } = options;
+    if (this.cluster.closed) throw new GamutError(callError("cancelled", "the client is closed"));
+    levelFrom(options.level);
+    const timeoutMs = wholeNumber("timeoutMs", options.timeoutMs ?? this.settings.timeoutMs);
+    const abort = (): void => feed.end(new GamutError(callError("cancelled", "given up by its caller")));
+    const feed = new Feed(this.cluster, { ...options, level: options.level, timeoutMs }, () => {
+      signal?.removeEventListener("abort", abort);
+      this.feeds.delete(feed);
+    });
+    this.feeds.add(feed);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort);
+    return feed;
+  }
+
   private refusal(bytes: number) {
     const { maxInFlight, maxInFlightBytes } = this.settings;
     if (this.cluster.closed) return callError("cancelled", "the client is closed");
@@ -95,6 +114,7 @@ export class Client {
 
   close(): void {
     if (this.cluster.closed) return;
+    for (const feed of this.feeds) feed.close();
     for (const writer of this.writers.values()) writer.close();
     this.reader.close();
     this.cluster.close();

@@ -119,6 +119,16 @@ export class Cluster implements LinkHost {
   // What links tell (LinkHost)
 
   linkOpened(link: Link, status: NodeStatus): string {
+    const refusal = this.learn(status);
+    if (refusal !== "") return refusal;
+    // Not from within its own call: the link is not open before this one has returned.
+    queueMicrotask(() => this.pumpAll());
+    if (link.node !== 0 && link.node !== status.node) this.leaders.clear();
+    return "";
+  }
+
+  /** Takes in what a node says when it is first asked. "" or why it is not one of this cluster's. */
+  learn(status: NodeStatus): string {
     if (status.clusterId === "") return "it has not joined its cluster yet";
     if (this.clusterId !== "" && status.clusterId !== this.clusterId) {
       return `it belongs to cluster ${status.clusterId}, the others to ${this.clusterId}`;
@@ -128,9 +138,6 @@ export class Cluster implements LinkHost {
       const address = splitAddress(String(clientAddress));
       if (address !== null && Number.isSafeInteger(node)) this.addresses.set(node, address);
     }
-    // Not from within its own call: the link is not open before this one has returned.
-    queueMicrotask(() => this.pumpAll());
-    if (link.node !== 0 && link.node !== status.node) this.leaders.clear();
     return "";
   }
 
@@ -142,6 +149,14 @@ export class Cluster implements LinkHost {
 
   private pumpAll(): void {
     for (const worker of this.workers) worker.pump();
+  }
+
+  /** Where nodes are known to listen, each once. */
+  get known(): readonly Address[] {
+    const known = new Map<string, Address>();
+    for (const { address } of this.links) known.set(showAddress(address), address);
+    for (const address of this.addresses.values()) known.set(showAddress(address), address);
+    return [...known.values()];
   }
 
   // Time

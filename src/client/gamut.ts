@@ -1,17 +1,21 @@
 import { type Address, splitAddress } from "../codec/address.js";
 import { Command, deleteCommand, getCommand, Op } from "../kv/command.js";
 import { type Result, ResultKind } from "../kv/result.js";
+import { tokenToText } from "../kv/token.js";
 import { Atomic } from "./atomic.js";
 import type { RawOutcome } from "./call.js";
+import { Changes, type ChangesOptions } from "./changes.js";
 import { Client } from "./client.js";
 import { buildSet, buildSum, decodeValue } from "./commands.js";
-import { type Key, keyString, type Selector } from "./key.js";
+import type { Feed } from "./feed.js";
+import { commonPrefix, type Key, keyRange, keyString, type Selector } from "./key.js";
 import { List, type ListOptions } from "./list.js";
-import { type CallOptions, type ConnectOptions, type LevelName, settingsFrom } from "./options.js";
+import { type CallOptions, type ConnectOptions, type LevelName, settingsFrom, type WatchOptions } from "./options.js";
 import { callError, type Failure, failed, GamutError, type Outcome, type Unknown } from "./outcome.js";
 import { Session, sessionFrom } from "./session.js";
 import { bytes, type ValueCodec } from "./values.js";
 import { toVersionstamp } from "./versionstamp.js";
+import { Watch } from "./watch.js";
 
 /** A record, or (value and versionstamp null) its absence. */
 export interface Entry<V, K extends Key = Key> {
@@ -113,6 +117,51 @@ export class Gamut<V = Uint8Array> {
   /** The records of a range, in order of their keys' bytes, page by page; each page is of one moment. */
   list<K extends Key>(selector: Selector<K>, options: ListOptions = {}): List<V, K> {
     return new List(selector, options, this.state.values, (command) => this.call(() => command, options));
+  }
+
+  /**
+   * What these records come to, whenever one of them has changed: all of them at one moment, at first as they are. What
+   * comes while nobody asks for the next is told as one. At most 1,024 keys; a keyspace of raft.
+   * @throws GamutError for a key or an option that cannot be
+   */
+  watch<K extends Key>(keys: readonly K[], options: Omit<WatchOptions, "level"> = {}): Watch<V, K> {
+    const names = keys.map(keyString);
+    if (names.length === 0) throw new GamutError(callError("bad_request", "a watch needs a key"));
+    const feed = this.feed({ ...options, level: "sequential", keys: names, prefix: "", values: false, skips: true });
+    const { timeoutMs, signal } = options;
+    const read = { level: "linearizable", ...(timeoutMs && { timeoutMs }), ...(signal && { signal }) } as const;
+    return new Watch(feed, names, () => this.getMany(keys, read));
+  }
+
+  /**
+   * Every change of the records of a range, in the order in which they took effect, which is the same for all; a keyspace
+   * of raft. See docs/watch.md for what is promised and kept.
+   * @throws GamutError for bounds or an option that cannot be
+   */
+  changes<K extends Key>(selector: Selector<K>, options: ChangesOptions = {}): Changes<V, K> {
+    const range = keyRange(selector);
+    const { values = true } = options;
+    const feed = this.feed({ ...options, keys: null, prefix: commonPrefix(range), values, skips: false });
+    return new Changes(feed, range, this.state.values);
+  }
+
+  private feed(
+    options: Omit<Parameters<Client["watch"]>[0], "keyspace" | "token" | "from" | "snapshot"> & ChangesOptions,
+  ): Feed {
+    const { client, keyspace, session, level } = this.state;
+    const { from, snapshot = false } = options;
+    if (from === "")
+      throw new GamutError(callError("bad_request", "from is empty: within a snapshot there is no position"));
+    const token = session.demand(keyspace);
+    const shown = token === null ? "" : tokenToText(token);
+    return client.watch({
+      ...options,
+      keyspace,
+      token: shown,
+      from: from ?? "",
+      snapshot,
+      level: options.level ?? level,
+    });
   }
 
   /** Operations that are done together or not at all. */

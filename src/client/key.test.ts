@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { encodeKeyTuple } from "../codec/key-tuple.js";
 import { latin1Decode } from "../core/bytes.js";
-import { type Key, keyRange, keyString, type Selector, showKey } from "./key.js";
+import { Random } from "../core/random.js";
+import { commonPrefix, type Key, keyRange, keyString, type Selector, showKey } from "./key.js";
 import { fromVersionstamp, toVersionstamp } from "./versionstamp.js";
 
 const within = (selector: Selector, key: Key): boolean => {
@@ -9,6 +10,26 @@ const within = (selector: Selector, key: Key): boolean => {
   const text = keyString(key);
   return text >= start && (end === "" || text < end);
 };
+
+test("all keys of a range begin with what they have in common", () => {
+  const prefixOf = (selector: Selector): string => commonPrefix(keyRange(selector));
+  expect(prefixOf({ prefix: "user:" })).toBe("user:");
+  expect(prefixOf({ prefix: "a\u00ff" })).toBe("a\xc3\xbf");
+  expect(prefixOf({ prefix: "" })).toBe("");
+  expect(prefixOf({ prefix: ["a", 1] })).toBe(keyString(["a", 1]));
+  expect(prefixOf({ prefix: Uint8Array.of(1, 255) })).toBe("\x01");
+  expect(prefixOf({ start: "ab", end: "ad" })).toBe("a");
+  expect(prefixOf({ start: "abc", end: "ac" })).toBe("ab");
+  expect(prefixOf({ start: "b", end: "a" })).toBe("");
+  const random = new Random(3);
+  const word = (): string => Array.from({ length: random.below(4) }, () => "ab\xfe\xff"[random.below(4)]).join("");
+  for (let run = 0; run < 50_000; run += 1) {
+    const [start, end, key] = [word(), word(), word()];
+    const isInside = key >= start && (end === "" || key < end);
+    if (isInside && !key.startsWith(commonPrefix({ start, end, form: "bytes" })))
+      throw new Error(`${[start, end, key]}`);
+  }
+});
 
 describe("keys", () => {
   test("are UTF-8, a tuple's encoding, or bytes", () => {

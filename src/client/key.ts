@@ -74,6 +74,15 @@ function prefixRange(prefix: string, form: KeyForm): { start: string; end: strin
   return { start: prefix, end: kept.slice(0, -1) + String.fromCharCode(kept.charCodeAt(kept.length - 1) + 1) };
 }
 
+/** With what all keys of a range begin. */
+export function commonPrefix({ start, end }: KeyRange): string {
+  let length = 0;
+  while (length < start.length && length < end.length && start[length] === end[length]) length += 1;
+  const common = start.slice(0, length);
+  const isNext = end.length === length + 1 && end.charCodeAt(length) === start.charCodeAt(length) + 1;
+  return isNext ? start.slice(0, length + 1) : common;
+}
+
 function larger(a: string, b: string): string {
   return a > b ? a : b;
 }

@@ -9,7 +9,7 @@ import { Socket } from "./socket.js";
 
 /** No argument of a request may be longer than the node reads. */
 const PART_BYTES_MAX = 1_048_576;
-const STATUS_REQUEST = latin1Encode("*2\r\n$5\r\nGAMUT\r\n$6\r\nSTATUS\r\n");
+export const STATUS_REQUEST = latin1Encode("*2\r\n$5\r\nGAMUT\r\n$6\r\nSTATUS\r\n");
 const CRLF = latin1Encode("\r\n");
 
 /** One sending of a call. Exactly one of the two is called, once. */
@@ -176,7 +176,8 @@ export function backoff(failures: number, settings: Settings): number {
   return ms * (0.5 + Math.random() / 2);
 }
 
-function readStatus(reply: Uint8Array): NodeStatus {
+/** @throws CodecError */
+export function readStatus(reply: Uint8Array): NodeStatus {
   let status: Partial<NodeStatus> | null;
   try {
     status = JSON.parse(utf8Decode(reply) ?? "") as Partial<NodeStatus> | null;

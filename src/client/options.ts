@@ -16,6 +16,16 @@ export interface CallOptions {
   readonly explain?: boolean;
 }
 
+/** Settings of a watch. */
+export interface WatchOptions {
+  /** How current its beginning is to be. Default: the handle's, else the keyspace's own. */
+  readonly level?: LevelName | undefined;
+  /** When no node has answered for so long, in ms, it ends as `unavailable`. Default: the client's `timeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends it as `cancelled`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface ConnectOptions<V = Uint8Array> {
   /** Default "default". */
   readonly keyspace?: string;

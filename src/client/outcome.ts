@@ -60,6 +60,17 @@ export class GamutError extends Error {
   }
 }
 
+/** What has changed since a position is not all kept any more, at no node: begin anew. */
+export class CompactedError extends GamutError {
+  constructor(
+    message: string,
+    /** The oldest position from which the node that was asked last could go on; "" if it did not tell. */
+    readonly oldest: string,
+  ) {
+    super(callError("compacted", message.replace(/^compacted: /, "")));
+  }
+}
+
 /** The answer, for those who would rather catch: `ok(await gamut.get("x")).value`. @throws GamutError */
 export function ok<T>(outcome: Outcome<T>): Answered & T {
   if (outcome.kind === "ok") return outcome;

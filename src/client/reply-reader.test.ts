@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { CodecError, latin1Encode } from "../core/bytes.js";
 import { Random } from "../core/random.js";
-import { ReplyError, ReplyReader } from "./reply-reader.js";
+import { ReplyError, ReplyReader, WatchReader, type WatchReply } from "./reply-reader.js";
 
 const STREAM = "$5\r\nhe\r\no\r\n-ERR no such thing\r\n$0\r\n\r\n$3\r\nabc\r\n";
 const REPLIES = ["he\r\no", "-ERR no such thing", "", "abc"];
@@ -64,4 +64,59 @@ test("what is no reply is a codec error", () => {
     reader.feed(latin1Encode(text));
     expect(() => reader.next()).toThrow(CodecError);
   }
+});
+
+const WATCHED =
+  "+OK\r\n$2\r\n47\r\n*6\r\n$5\r\nwatch\r\n$3\r\nput\r\n$2\r\n\r\n\r\n:7\r\n$0\r\n\r\n$-1\r\n+PONG\r\n-ERR compacted: n\xc3\xb6\r\n";
+
+function showWatched(reply: WatchReply): unknown {
+  if (reply instanceof ReplyError) return reply.line;
+  if (reply instanceof Uint8Array) return Buffer.from(reply).toString("latin1");
+  if (reply === "ok") return reply;
+  return reply.push.map((item) => (item instanceof Uint8Array ? Buffer.from(item).toString("latin1") : item));
+}
+
+test("what a watch tells, wherever the bytes are cut", () => {
+  const bytes = latin1Encode(WATCHED);
+  for (let at = 0; at <= bytes.length; at += 1) {
+    const reader = new WatchReader();
+    const replies: unknown[] = [];
+    for (const chunk of [bytes.slice(0, at), bytes.slice(at)]) {
+      reader.feed(chunk);
+      for (let reply = reader.next(); reply !== null; reply = reader.next()) replies.push(showWatched(reply));
+    }
+    expect(replies).toEqual(["ok", "47", ["put", "\r\n", 7, "", null], "ok", "ERR compacted: nö"]);
+    expect(reader.buffered).toBe(0);
+  }
+});
+
+test("any bytes are replies or a codec error", () => {
+  const random = new Random(2);
+  const words = [
+    "*2\r\n",
+    "*1\r\n",
+    "$1\r\na\r\n",
+    "$-1\r\n",
+    ":5\r\n",
+    ":x\r\n",
+    "+OK\r\n",
+    "-E\r\n",
+    "*-1\r\n",
+    "_\r\n",
+    "*99\r\n",
+  ];
+  let replies = 0;
+  let errors = 0;
+  for (let run = 0; run < 20_000; run += 1) {
+    const reader = new WatchReader();
+    try {
+      for (let i = random.below(6); i >= 0; i -= 1) reader.feed(latin1Encode(words[random.below(words.length)]));
+      while (reader.next() !== null) replies += 1;
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      errors += 1;
+    }
+  }
+  expect(replies).toBeGreaterThan(1_000);
+  expect(errors).toBeGreaterThan(1_000);
 });

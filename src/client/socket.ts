@@ -46,6 +46,15 @@ export class Socket {
     else this.socket.write(Buffer.concat(chunks));
   }
 
+  /** Nothing more is received until {@link resume}; the node has to wait. */
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
   close(problem: string): void {
     this.problem = problem;
     this.socket.destroy();

@@ -2,19 +2,32 @@
 import { ByteReader, ByteWriter, CodecError, crc32 } from "../core/bytes.js";
 import type { Change } from "./change-history.js";
 import { KvError } from "./errors.js";
+import { COMMAND_LIMITS } from "./limits.js";
 import { CLUSTER_ID_BYTES_MAX, tokenFromText, tokenToText } from "./token.js";
 
 export interface WatchOptions {
   /** The keys that begin so; "" for all. */
   readonly prefix: string;
-  /** The one key that is called so. */
-  readonly exact: boolean;
+  /** These keys alone; null for all with the prefix. */
+  readonly keys: ReadonlySet<string> | null;
   /** The changes after this position; "" for those from now on. Not with `snapshot`. */
   readonly from: string;
   /** The records that are there first. */
   readonly snapshot: boolean;
   /** The values of what is put, where they are known; a snapshot's always. */
   readonly values: boolean;
+}
+
+/** What is asked for is more than anybody may; else null. */
+export function checkWatch({ prefix, keys }: WatchOptions): KvError | null {
+  const { keyBytesMax, keysMax } = COMMAND_LIMITS;
+  if (prefix.length > keyBytesMax) return new KvError("key_too_long");
+  if (keys === null) return null;
+  if (keys.size > keysMax) {
+    return new KvError("batch_too_large", `${keys.size} keys were to be watched, ${keysMax} are allowed`);
+  }
+  for (const key of keys) if (key.length > keyBytesMax) return new KvError("key_too_long");
+  return null;
 }
 
 /**

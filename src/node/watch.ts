@@ -1,12 +1,15 @@
 import { latin1Encode } from "../core/bytes.js";
 import { Change, END_OF_VERSION } from "../kv/change-history.js";
 import { Command, Op } from "../kv/command.js";
+import { prefixEnd } from "../kv/key-range.js";
 import { ResultKind } from "../kv/result.js";
 import { encodePosition, type WatchHandle, type WatchOptions, type WatchSink } from "../kv/watch.js";
 import type { WatchedGroup, WatchLimits } from "./watches.js";
 
 /** Records of a snapshot that are read in one turn; `range` ends a page earlier by their bytes. */
 const PAGE_RECORDS = 1_000;
+/** As of those of a range. */
+const PAGE_BYTES = 1_048_576;
 
 /** One part of the snapshot: the keys up to `end` (exclusive; "" for all the rest) as they were at this version. */
 interface Page {
@@ -24,6 +27,8 @@ interface Page {
 export class Watch implements WatchHandle {
   private next: number;
   private readonly end: string;
+  /** In the order of a snapshot's pages. */
+  private readonly keys: readonly string[] | null;
   /** Where the next page begins; null when there is none. */
   private pageStart: string | null;
   private pages: Page[] = [];
@@ -42,8 +47,9 @@ export class Watch implements WatchHandle {
     private readonly closed: () => void,
   ) {
     this.next = group.history.after(beginVersion, beginOrdinal);
-    this.end = options.exact ? `${options.prefix}\0` : endOfPrefix(options.prefix);
-    this.pageStart = options.snapshot ? options.prefix : null;
+    this.end = prefixEnd(options.prefix) ?? "";
+    this.keys = options.keys === null ? null : [...options.keys].sort();
+    this.pageStart = options.snapshot ? (this.keys?.[0] ?? options.prefix) : null;
     this.catchingUp = options.snapshot;
     this.toldVersion = beginVersion;
   }
@@ -108,14 +114,32 @@ export class Watch implements WatchHandle {
   }
 
   private readPage(start: string): void {
-    const { group, sink } = this;
+    const end = this.keys === null ? this.readRange(start) : this.readKeys(this.keys, start);
+    this.pageStart = end === "" ? null : end;
+    this.pages.push({ end, version: this.group.revision() });
+  }
+
+  /** Answers where the next page begins; "" for none. */
+  private readRange(start: string): string {
     const range = new Command(Op.range, start);
     range.value = latin1Encode(this.end);
     range.limit = PAGE_RECORDS;
-    const result = group.read(range);
-    for (const { key, version, value } of result.items ?? []) sink.record(key, version, value);
-    this.pageStart = result.key === "" ? null : result.key;
-    this.pages.push({ end: result.key, version: group.revision() });
+    const result = this.group.read(range);
+    for (const { key, version, value } of result.items ?? []) this.sink.record(key, version, value);
+    return result.key;
+  }
+
+  private readKeys(keys: readonly string[], start: string): string {
+    let bytes = 0;
+    for (const key of keys) {
+      if (key < start) continue;
+      if (bytes >= PAGE_BYTES) return key;
+      const { kind, version, value } = this.group.read(new Command(Op.get, key));
+      if (kind !== ResultKind.value) continue;
+      this.sink.record(key, version, value);
+      bytes += value.length;
+    }
+    return "";
   }
 
   /** Answers whether it had something to tell. One is kept back until it is known whether its version has another one. */
@@ -143,10 +167,10 @@ export class Watch implements WatchHandle {
   }
 
   private concerns(number: number): boolean {
-    const { prefix, exact } = this.options;
+    const { prefix, keys } = this.options;
     const { history } = this.group;
     const key = history.keyOf(number);
-    if (exact ? key !== prefix : !key.startsWith(prefix)) return false;
+    if (keys === null ? !key.startsWith(prefix) : !keys.has(key)) return false;
     if (!this.catchingUp) {
       // A node that lags behind the one that gave the position comes to what was told there.
       return this.isAfterBegin(number);
@@ -187,13 +211,4 @@ export class Watch implements WatchHandle {
     const result = this.group.read(new Command(Op.get, key));
     return result.kind === ResultKind.value && result.version === version ? result.value : null;
   }
-}
-
-/** The first key that does not begin so and is greater; "" if there is none. */
-function endOfPrefix(prefix: string): string {
-  for (let at = prefix.length - 1; at >= 0; at -= 1) {
-    const code = prefix.charCodeAt(at);
-    if (code < 0xff) return prefix.slice(0, at) + String.fromCharCode(code + 1);
-  }
-  return "";
 }

@@ -12,7 +12,7 @@ import { Watches } from "./watches.js";
 const CLIENT = "client-0123456-A";
 const LIMITS = { watchesMax: 64, changesPerTurn: 7, progressMs: 1_000 };
 const HISTORY: HistoryLimits = { changesMax: 4_000, bytesMax: 1 << 20, ageMsMax: 60_000 };
-const ALL: WatchOptions = { prefix: "", exact: false, from: "", snapshot: false, values: false };
+const ALL: WatchOptions = { prefix: "", keys: null, from: "", snapshot: false, values: false };
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array | null): string => (value === null ? "-" : new TextDecoder().decode(value));
 

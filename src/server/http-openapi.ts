@@ -14,6 +14,7 @@ const SCHEMAS = {
   Status: [schemas.statusSchema, "output"],
   Health: [schemas.healthSchema, "output"],
   Ready: [schemas.readySchema, "output"],
+  Watched: [schemas.watchedSchema, "output"],
   Problem: [schemas.problemSchema, "output"],
 } as const;
 
@@ -65,6 +66,7 @@ const IF_MATCH = parameter("If-Match", "header", "* or a version in quotes", STR
 const IF_NONE_MATCH = parameter("If-None-Match", "header", "* or (GET, HEAD) versions in quotes", STRING);
 const TTL = parameter("ttl", "query", "30s, 1500ms, 5m, 12h, 7d; PUT: keep, too. Gamut-TTL is the same", STRING);
 const TTL_FIELD = parameter("Gamut-TTL", "header", "As ?ttl=", STRING);
+const LAST_EVENT_ID = parameter("Last-Event-ID", "header", "Id of the last event that was heard", STRING);
 const SESSION = [LEVEL, EXPLAIN, TOKEN];
 
 /** The parameters that a query schema describes. */
@@ -123,6 +125,20 @@ const INCREMENT = {
   },
 };
 
+const WATCH = {
+  operationId: "watch",
+  parameters: [...queryParameters(schemas.watchQuerySchema), LAST_EVENT_ID, TOKEN],
+  responses: {
+    200: {
+      description:
+        "Events for as long as both sides like. Data of record, put, delete and expire: Watched; of end: Problem; else {}",
+      headers: DONE_HEADERS,
+      content: { "text/event-stream": { schema: STRING } },
+    },
+    ...PROBLEMS,
+  },
+};
+
 function answered(operationId: string, description: string, name: SchemaName, status = 200): object {
   return { operationId, responses: { [status]: { description, content: json(name) }, ...PROBLEMS } };
 }
@@ -146,6 +162,7 @@ function paths(): object {
         requestBody: { required: true, content: json("BatchRequest") },
       },
     },
+    "/v1/keyspaces/{keyspace}/watch": { parameters: [KEYSPACE], get: WATCH },
     "/v1/keyspaces": { get: answered("listKeyspaces", "The keyspaces as this node knows them", "Keyspaces") },
     "/v1/keyspaces/{keyspace}": {
       parameters: [KEYSPACE],

@@ -1,6 +1,7 @@
 /** Every error of the HTTP wire as a problem (RFC 9457, application/problem+json), by one table. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { ERRORS, type ErrorCode, type KvError } from "../kv/errors.js";
+import { Compacted } from "../kv/watch.js";
 
 /**
  * The status of Gamut's errors. 504 for what is not definite, and for nothing else; 503 and 429 only for what is definite
@@ -67,6 +68,8 @@ export interface ProblemBody {
   readonly code: ProblemCode;
   readonly definite: boolean;
   readonly reasons?: readonly string[];
+  /** Of `compacted`: the oldest position of a watch from which this node could go on. */
+  readonly oldest?: string;
 }
 
 /** `detail` says what is wrong, where, and what to do. */
@@ -77,7 +80,7 @@ export class Problem {
     code: ProblemCode,
     detail: string,
     readonly headers: OutgoingHttpHeaders = {},
-    reasons?: readonly string[],
+    more: Pick<ProblemBody, "reasons" | "oldest"> = {},
   ) {
     const isStores = Object.hasOwn(ERRORS, code);
     const wire = WIRE_PROBLEMS[code as keyof typeof WIRE_PROBLEMS];
@@ -88,7 +91,7 @@ export class Problem {
       detail,
       code,
       definite: isStores ? ERRORS[code as ErrorCode].definite : code !== "internal",
-      ...(reasons !== undefined && { reasons }),
+      ...more,
     };
   }
 
@@ -104,7 +107,7 @@ export class Problem {
 }
 
 export function problemOf(error: KvError): Problem {
-  return new Problem(error.code, error.message);
+  return new Problem(error.code, error.message, {}, error instanceof Compacted ? { oldest: error.oldest } : {});
 }
 
 export function methodProblem(method: string, allowed: readonly string[]): Problem {

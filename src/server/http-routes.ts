@@ -12,6 +12,7 @@ import { COMMAND_LIMITS, checkCommand } from "../kv/limits.js";
 import type { Receipt } from "../kv/receipt.js";
 import type { Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
+import { checkWatch } from "../kv/watch.js";
 import { batchCommand, operationResults } from "./http-batch.js";
 import { openApiDocument } from "./http-openapi.js";
 import { methodProblem, PROBLEM_TYPE, Problem, problemOf } from "./http-problem.js";
@@ -21,6 +22,7 @@ import * as schemas from "./http-schemas.js";
 import type { HttpService } from "./http-service.js";
 import { openSession, TOKEN_FIELD, tokenOf } from "./http-session.js";
 import { parseQuery } from "./http-target.js";
+import { HttpWatch, watchOptions } from "./http-watch.js";
 import type { Metrics } from "./metrics.js";
 import { Wire } from "./sniff.js";
 
@@ -31,6 +33,8 @@ type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown
 interface Route {
   readonly schema?: object;
   readonly preValidation?: (request: FastifyRequest) => Promise<void>;
+  /** Nobody can be told beforehand what its answer would be: there is no HEAD. */
+  readonly isEndless?: boolean;
   readonly handler: Handler;
 }
 
@@ -101,6 +105,13 @@ export class HttpRoutes {
         handler: (request, reply) => this.listKeys(request, reply),
       },
     });
+    this.route("/v1/keyspaces/:keyspace/watch", {
+      GET: {
+        schema: { params: schemas.keyspaceParamsSchema, querystring: schemas.watchQuerySchema },
+        isEndless: true,
+        handler: (request, reply) => this.watch(request, reply),
+      },
+    });
     this.route("/v1/keyspaces", {
       GET: {
         schema: { response: { 200: schemas.keyspacesSchema } },
@@ -152,8 +163,12 @@ export class HttpRoutes {
 
   /** With an answer to all other methods. */
   private route(url: string, methods: Readonly<Record<string, Route>>): void {
-    for (const [method, route] of Object.entries(methods)) this.app.route({ method, url, ...route });
-    const allowed = Object.keys(methods).flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]));
+    const allowed: string[] = [];
+    for (const [method, { isEndless = false, ...route }] of Object.entries(methods)) {
+      this.app.route({ method, url, exposeHeadRoute: !isEndless, ...route });
+      allowed.push(method);
+      if (method === "GET" && !isEndless) allowed.push("HEAD");
+    }
     const others = METHODS.filter((method) => !allowed.includes(method));
     this.app.route({
       method: others,
@@ -186,6 +201,18 @@ export class HttpRoutes {
     return { ...range.page(answer.result, Date.now()), ...receiptField(answer) };
   }
 
+  /** The watch answers by itself, for as long as there is somebody to hear it. */
+  private async watch(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const query = request.query as schemas.WatchQuery;
+    const options = watchOptions(query, request.headers["last-event-id"] as string | undefined);
+    const error = checkWatch(options);
+    if (error !== null) throw problemOf(error);
+    const session = this.openSession(request);
+    reply.hijack();
+    new HttpWatch(this.service, request.raw, reply.raw, session, query, options).begin();
+    return reply;
+  }
+
   private keyspace(name: string): object {
     const found = this.service.backend.status().keyspaces.find((keyspace) => keyspace.name === name);
     if (found === undefined) throw new Problem("keyspace_unknown", `this node knows no keyspace of the name ${name}`);
@@ -213,7 +240,7 @@ export class HttpRoutes {
 
   private readiness(): object {
     const reasons = unreadiness(this.service.backend.status(), this.service.draining);
-    if (reasons.length > 0) throw new Problem("not_ready", reasons.join("; "), {}, reasons);
+    if (reasons.length > 0) throw new Problem("not_ready", reasons.join("; "), {}, { reasons });
     return { status: "ready" };
   }
 
@@ -221,14 +248,7 @@ export class HttpRoutes {
   private async ask(request: FastifyRequest, reply: FastifyReply, command: Command): Promise<Answer> {
     const error = checkCommand(command);
     if (error !== null) throw problemOf(error);
-    const { level, explain } = request.query as { level?: string; explain?: string };
-    const session = openSession(this.service.backend, {
-      keyspace: keyspaceOf(request),
-      level,
-      token: request.headers["gamut-token"] as string | undefined,
-      explains: explain !== undefined,
-    });
-    if (session instanceof Problem) throw session;
+    const session = this.openSession(request);
     try {
       const answer = await this.submit(session, command, reply.raw);
       reply.header(TOKEN_FIELD, tokenOf(session));
@@ -237,6 +257,19 @@ export class HttpRoutes {
     } finally {
       session.close();
     }
+  }
+
+  /** At the level, and after the token, that the request names. The caller closes it. */
+  private openSession(request: FastifyRequest): Session {
+    const { level, explain } = request.query as { level?: string; explain?: string };
+    const session = openSession(this.service.backend, {
+      keyspace: keyspaceOf(request),
+      level,
+      token: request.headers["gamut-token"] as string | undefined,
+      explains: explain !== undefined,
+    });
+    if (session instanceof Problem) throw session;
+    return session;
   }
 
   private submit(session: Session, command: Command, response: ServerResponse): Promise<Answer> {

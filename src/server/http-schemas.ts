@@ -133,6 +133,35 @@ export const keysQuerySchema = z.strictObject({
   encoding: z.enum(["auto", "base64"]).optional().describe("base64: keys come back as base64 in any case"),
 });
 
+const flag = z.enum(["", "true"]);
+
+/** As GAMUT WATCH; `key` is its EXACT. */
+export const watchQuerySchema = z
+  .strictObject({
+    ...sessionQuery,
+    prefix: z.string().optional().describe("Only keys that begin with these bytes"),
+    key: z.string().optional().describe("Only this key; not with prefix"),
+    from: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Go on after this position, an event's id; Last-Event-ID goes before it. Not with snapshot"),
+    snapshot: flag
+      .optional()
+      .describe("First the records that are there. A snapshot that cannot be gone on with begins anew"),
+    values: flag.optional().describe("Tell the values of what is put, too; a snapshot's are always told"),
+    encoding: z.enum(["auto", "base64"]).optional().describe("base64: keys and values come as base64 in any case"),
+  })
+  .refine(({ prefix, key }) => prefix === undefined || key === undefined, "takes prefix or key, not both")
+  .refine(({ from, snapshot }) => from === undefined || snapshot === undefined, "takes from or snapshot, not both");
+
+/** Data of record, put, delete and expire. */
+export const watchedSchema = z.object({
+  ...keyFields,
+  version,
+  ...valueFields,
+});
+
 export const keyspaceParamsSchema = z.strictObject({ keyspace: z.string().min(1) });
 export const createKeyspaceSchema = z
   .strictObject({ protocol: z.enum(PROTOCOLS).optional(), level: levelSchema.optional() })
@@ -178,10 +207,12 @@ export const problemSchema = z.object({
   code: z.string(),
   definite: z.boolean().describe("true: it has not taken effect and never will; false: nobody knows"),
   reasons: z.array(z.string()).optional(),
+  oldest: z.string().optional().describe("compacted: the oldest position from which this node could go on"),
 });
 
 export type BatchRequest = z.infer<typeof batchRequestSchema>;
 export type Operation = z.infer<typeof operationSchema>;
 export type OperationResult = z.infer<typeof operationResult>;
 export type ReceiptJson = z.infer<typeof receipt>;
+export type WatchQuery = z.infer<typeof watchQuerySchema>;
 export type KeysQuery = z.infer<typeof keysQuerySchema>;

@@ -8,6 +8,7 @@ import { Problem } from "./http-problem.js";
 import { HttpRoutes } from "./http-routes.js";
 import { refuseStranger } from "./http-strangers.js";
 import { badEncoding, parseQuery } from "./http-target.js";
+import type { HttpWatch } from "./http-watch.js";
 import type { ServerLimits } from "./limits.js";
 import type { Metrics } from "./metrics.js";
 import type { ServerStats } from "./stats.js";
@@ -19,6 +20,7 @@ export class HttpService {
   readonly routes: HttpRoutes;
   draining = false;
   private readonly connections = new Map<Socket, HttpConnection>();
+  readonly watches = new Set<HttpWatch>();
   private readonly server: Server;
 
   private constructor(
@@ -107,12 +109,14 @@ export class HttpService {
 
   sweep(nowMs: number): void {
     for (const connection of this.connections.values()) connection.sweep(nowMs);
+    for (const watch of this.watches) watch.sweep(nowMs);
   }
 
   /** Stops taking requests; each connection ends when what it has under way is answered. */
   drain(): void {
     this.draining = true;
     for (const connection of this.connections.values()) connection.drain();
+    for (const watch of this.watches) watch.stop();
   }
 
   /** When all connections are closed: the server never listened, and only stops to look at their times. */

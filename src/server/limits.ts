@@ -40,6 +40,10 @@ export interface ServerLimits {
   readonly httpIdleMsMax: number;
   /** Requests of one HTTP connection that wait for the one before. */
   readonly pipelinedMax: number;
+  /** What hears events over HTTP is sent a comment after so long without one. */
+  readonly watchSilenceMsMax: number;
+  /** After which it is to come again when the stream ends. */
+  readonly watchRetryMs: number;
 }
 
 export const SERVER_LIMITS: ServerLimits = {
@@ -65,4 +69,6 @@ export const SERVER_LIMITS: ServerLimits = {
   httpBodyBytesMax: 4 * 1_048_576,
   httpIdleMsMax: 75_000,
   pipelinedMax: 64,
+  watchSilenceMsMax: 15_000,
+  watchRetryMs: 1_000,
 };

@@ -30,8 +30,8 @@ const HELP = [
   "    What this connection has seen, to be given to another; with a token: see at least what that one has seen.",
   "UNWATCH",
   "    End the watch of this connection.",
-  "WATCH [<prefix> [EXACT] [FROM <position> | SNAPSHOT] [VALUES]]",
-  "    Tell of every change of the keys that begin so (EXACT: of that key): from now on, or from a position on, or what is there first.",
+  "WATCH [<prefix> [EXACT | KEYS <count> <key> [<key> ...]] [FROM <position> | SNAPSHOT] [VALUES]]",
+  "    Tell of every change of the keys that begin so (EXACT: of that key; KEYS: of those): from now on, or from a position on, or what is there first.",
 ];
 
 export function answerGamut(connection: RespConnection, request: Arguments, writer: RespWriter): void {

@@ -152,7 +152,7 @@ export class Subscriptions implements ReplySink, WatchSink {
 
   reply(request: Request, result: Result): void {
     if (this.closed) return;
-    const options = { prefix: "", exact: false, from: "", snapshot: false, values: false };
+    const options = { prefix: "", keys: null, from: "", snapshot: false, values: false };
     const begun = result.kind === ResultKind.error ? null : this.connection.session.watch(request, options, this);
     if (begun === null || begun instanceof KvError) {
       this.connection.subscriptions = null;

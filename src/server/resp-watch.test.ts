@@ -63,6 +63,26 @@ test("a snapshot, EXACT, and going on from a position", async () => {
   expect(await heard(next, 2)).toEqual([">6 watch put k2 :3 POSITION _", ">6 watch put k :4 POSITION _"]);
 });
 
+test("KEYS: a snapshot and the changes of those keys alone", async () => {
+  const { client } = await serve();
+  const raw = await client();
+  await raw.ask(["HELLO", "3"], ["MSET", "", "empty", "b", "2", "bc", "3", "z", "26"]);
+  await raw.ask(["GAMUT", "WATCH", "", "KEYS", "4", "z", "b", "none", "", "VALUES", "SNAPSHOT"]);
+  expect((await raw.replies(4)).map(shown)).toEqual([
+    ">5 watch record :1 empty",
+    ">5 watch record b :1 2",
+    ">5 watch record z :1 26",
+    ">3 watch snapshot-end POSITION",
+  ]);
+  const other = await client();
+  await other.ask(["SET", "bc", "x"], ["SET", "none", "n"], ["DEL", "b", "bc", ""]);
+  expect(await heard(raw, 3)).toEqual([
+    ">6 watch put none :3 POSITION n",
+    ">5 watch delete b :4 POSITION",
+    ">5 watch delete :4 POSITION",
+  ]);
+});
+
 test("RESP2: arrays, and nothing else is done on the connection", async () => {
   const { client } = await serve();
   const raw = await client();
@@ -78,10 +98,16 @@ test("RESP2: arrays, and nothing else is done on the connection", async () => {
 test("what is not well formed, and what the store refuses", async () => {
   const { client, backend } = await serve();
   const raw = await client();
-  const bad = [["FROM"], ["FROM", ""], ["FROM", "00", "SNAPSHOT"], ["SOON"]];
+  const bad = [["FROM"], ["FROM", ""], ["FROM", "00", "SNAPSHOT"], ["SOON"], ["KEYS", "1", "a"]];
   for (const words of bad) {
     expect(await raw.ask(["GAMUT", "WATCH", "k", ...words])).toEqual(["-ERR syntax error\r\n"]);
   }
+  for (const words of [["KEYS"], ["KEYS", "0"], ["KEYS", "x", "a"], ["KEYS", "2", "a"], ["EXACT", "KEYS", "1", "a"]]) {
+    expect(await raw.ask(["GAMUT", "WATCH", "", ...words])).toEqual(["-ERR syntax error\r\n"]);
+  }
+  const many = Array.from({ length: 1_025 }, (_, i) => `${i}`);
+  expect((await raw.ask(["GAMUT", "WATCH", "", "KEYS", "1025", ...many]))[0]).toMatch(/^-ERR batch_too_large/);
+  expect((await raw.ask(["GAMUT", "WATCH", "", "KEYS", "1", "k".repeat(2_049)]))[0]).toMatch(/^-ERR key_too_long/);
   expect((await raw.ask(["GAMUT", "WATCH", "k".repeat(2_049)]))[0]).toMatch(/^-ERR key_too_long/);
   expect((await raw.ask(["GAMUT", "WATCH", "k", "FROM", "0011"]))[0]).toMatch(/^-ERR bad_token: this is no position/);
   backend.keyspaces.delete("default");

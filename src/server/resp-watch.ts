@@ -4,10 +4,9 @@ import type { Change } from "../kv/change-history.js";
 import { END_OF_VERSION } from "../kv/change-history.js";
 import { Command, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
-import { COMMAND_LIMITS } from "../kv/limits.js";
 import type { ReplySink, Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
-import { Compacted, type WatchHandle, type WatchOptions, type WatchSink } from "../kv/watch.js";
+import { Compacted, checkWatch, type WatchHandle, type WatchOptions, type WatchSink } from "../kv/watch.js";
 import type { RespConnection } from "./resp-connection.js";
 
 /** In RESP2 nothing tells a reply from what comes by itself: a connection that watches does nothing else. */
@@ -17,13 +16,16 @@ export function notWhileWatching(name: string): string {
   return `ERR Can't execute '${name}': a connection of RESP2 that watches takes GAMUT UNWATCH, PING, QUIT and RESET alone. HELLO 3 before the watch allows all`;
 }
 
-/** `GAMUT WATCH [prefix [EXACT] [FROM position | SNAPSHOT] [VALUES]]`. Answers the position at which it begins. */
+/**
+ * `GAMUT WATCH [prefix [EXACT | KEYS count key [key ...]] [FROM position | SNAPSHOT] [VALUES]]`. EXACT: the key that is
+ * called as the prefix; KEYS: these, and the prefix is empty. Answers the position at which it begins.
+ */
 export function answerGamutWatch(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   const options = watchOptions(request);
+  const error = options === null ? null : checkWatch(options);
   if (options === null) writer.error(SYNTAX_ERROR);
-  else if (options.prefix.length > COMMAND_LIMITS.keyBytesMax) {
-    writer.error(errorText(new KvError("key_too_long")));
-  } else if (connection.watch !== null) {
+  else if (error !== null) writer.error(errorText(error));
+  else if (connection.watch !== null) {
     writer.error("ERR this connection watches already: GAMUT UNWATCH first, or open another");
   } else {
     connection.drainFirst();
@@ -34,13 +36,18 @@ export function answerGamutWatch(connection: RespConnection, request: Arguments,
 
 /** Null: they are not well formed. */
 function watchOptions(request: Arguments): WatchOptions | null {
-  let exact = false;
+  const prefix = request.count > 2 ? request.text(2) : "";
+  let keys: ReadonlySet<string> | null = null;
   let from = "";
   let snapshot = false;
   let values = false;
   for (let at = 3; at < request.count; at += 1) {
-    if (request.is(at, "EXACT")) exact = true;
-    else if (request.is(at, "SNAPSHOT")) snapshot = true;
+    if (request.is(at, "EXACT") && keys === null) keys = new Set([prefix]);
+    else if (request.is(at, "KEYS") && keys === null && prefix === "") {
+      keys = keysAt(request, at + 1);
+      if (keys === null) return null;
+      at += 1 + Number(request.text(at + 1));
+    } else if (request.is(at, "SNAPSHOT")) snapshot = true;
     else if (request.is(at, "VALUES")) values = true;
     else if (request.is(at, "FROM") && at + 1 < request.count) {
       at += 1;
@@ -48,8 +55,16 @@ function watchOptions(request: Arguments): WatchOptions | null {
       if (from === "") return null;
     } else return null;
   }
-  const prefix = request.count > 2 ? request.text(2) : "";
-  return snapshot && from !== "" ? null : { prefix, exact, from, snapshot, values };
+  return snapshot && from !== "" ? null : { prefix, keys, from, snapshot, values };
+}
+
+/** A count, and so many keys; null: they are not there. */
+function keysAt(request: Arguments, at: number): ReadonlySet<string> | null {
+  const count = at < request.count && /^[1-9]\d{0,8}$/.test(request.text(at)) ? Number(request.text(at)) : 0;
+  if (count === 0 || at + count >= request.count) return null;
+  const keys = new Set<string>();
+  for (let i = 1; i <= count; i += 1) keys.add(request.text(at + i));
+  return keys;
 }
 
 export function answerGamutUnwatch(connection: RespConnection, writer: RespWriter): void {

@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { expect, it } from "vitest";
 import { Client } from "../../src/cli/client.js";
-import { ReplyError } from "../../src/cli/reply-reader.js";
 import { type Cluster, withCluster } from "./cluster.js";
 import { type Member, PROGRAM } from "./member.js";
 import { limitMs, rounds } from "./soak.js";
+import { UniqueWriter } from "./unique-writer.js";
 import { until } from "./wait.js";
 
 const WAIT_MS_MAX = 30_000;
@@ -61,45 +61,6 @@ class WatchProcess {
   }
 }
 
-/** Writes values that nobody else writes, one after the other, at whichever node answers. */
-class Writer {
-  readonly acknowledged: string[] = [];
-  readonly refused: string[] = [];
-  private going = true;
-  private readonly done: Promise<void>;
-
-  constructor(
-    private readonly name: string,
-    private readonly members: readonly Member[],
-  ) {
-    this.done = this.run();
-  }
-
-  private async run(): Promise<void> {
-    let at = 0;
-    let client: Client | null = null;
-    for (let n = 0; this.going; n += 1) {
-      const value = `${this.name}-${n}`;
-      try {
-        client ??= await Client.connectTo(this.members[at % this.members.length].address, 1_500);
-        await client.demand(["SET", `written:${n % 7}`, value]);
-        this.acknowledged.push(value);
-      } catch (error) {
-        if (error instanceof ReplyError && error.definite) this.refused.push(value);
-        client?.close();
-        client = null;
-        at += 1;
-      }
-    }
-    client?.close();
-  }
-
-  async stop(): Promise<void> {
-    this.going = false;
-    await this.done;
-  }
-}
-
 it("resumes at another node when its own is killed: no gap, nothing twice", { timeout: limitMs(120_000) }, async () => {
   await withCluster({}, async (cluster) => {
     const before = new WatchProcess(cluster, ["--exact", "begin"]);
@@ -112,7 +73,9 @@ it("resumes at another node when its own is killed: no gap, nothing twice", { ti
     const from = before.lines[0].position!;
     client.close();
     const watch = new WatchProcess(cluster, ["written:", "--from", from]);
-    const writers = [1, 2, 3].map((n) => new Writer(`w${n}`, [...cluster.members.slice(n - 1), ...cluster.members]));
+    const writers = [1, 2, 3].map(
+      (n) => new UniqueWriter(`w${n}`, [...cluster.members.slice(n - 1), ...cluster.members]),
+    );
     const goOn = (): Promise<void> => {
       const goal = watch.lines.length + 100;
       return watch.hears("the watch goes on", (lines) => lines.length >= goal);

@@ -103,6 +103,15 @@ export class HttpClient {
       throw new Error(`${method} ${path}: ${status} does not fit:\n${z.prettifyError(parsed.error)}`);
   }
 
+  /** The data of an event of a watch. @throws Error if the document does not allow it */
+  checkEvent(kind: string, data: unknown): void {
+    const { components } = this.document;
+    const isChange = ["record", "put", "delete", "expire"].includes(kind);
+    const name = isChange ? "Watched" : kind === "end" ? "Problem" : null;
+    if (name === null && JSON.stringify(data) !== "{}") throw new Error(`${kind} has data that are not described`);
+    if (name !== null) z.fromJSONSchema({ ...components.schemas[name], additionalProperties: false }).parse(data);
+  }
+
   private operation(method: string, path: string): Operation | null {
     const plain = path.split("?")[0];
     const templates = Object.keys(this.document.paths).sort((a, b) => a.split("{").length - b.split("{").length);
