@@ -116,7 +116,7 @@ class TailRepair extends VectorRepair {
 
 class TailAntiEntropy extends AntiEntropy {
   protected override createRepair(peer: Peer, maxBytes: number): VectorRepair {
-    return new TailRepair(this.gossip.replica, peer.have, peer.taken, maxBytes);
+    return new TailRepair(this.gossip, peer, maxBytes);
   }
 }
 

@@ -132,6 +132,7 @@ export class AntiEntropy {
   tick(): void {
     const { options, ticks } = this.gossip;
     if (ticks % options.digestTicks === 0 && this.order.length > 0) {
+      this.settlePushes();
       this.turn = (this.turn + 1) % this.order.length;
       const peer = this.order[this.turn];
       if (peer.question !== null && peer.question.overdueTick <= ticks) {
@@ -141,6 +142,17 @@ export class AntiEntropy {
       if (peer.question === null) this.ask(peer);
     }
     this.mindSync();
+  }
+
+  /** What was pushed before the last time is no longer on its way: a digest that lacks it has missed it. */
+  private settlePushes(): void {
+    const { node, hard, replica } = this.gossip;
+    const written = replica.origins.find(node, hard.incarnation)?.have.highest ?? 0;
+    for (const peer of this.order) {
+      const wasPushed = peer.incarnation !== 0 && this.isReachable(peer);
+      peer.settled = wasPushed ? peer.settling : Number.POSITIVE_INFINITY;
+      peer.settling = wasPushed ? written : Number.POSITIVE_INFINITY;
+    }
   }
 
   private mindSync(): void {
@@ -262,7 +274,7 @@ export class AntiEntropy {
 
   /** Overridden by a canary. */
   protected createRepair(peer: Peer, maxBytes: number): VectorRepair {
-    return new VectorRepair(this.gossip.replica, peer.have, peer.taken, maxBytes);
+    return new VectorRepair(this.gossip, peer, maxBytes);
   }
 
   /** Equal vectors and unequal trees, time and again: something is missing that the vectors do not tell. */

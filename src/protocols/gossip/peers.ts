@@ -35,6 +35,12 @@ export class Peer {
   toldTick = Number.NEGATIVE_INFINITY;
   /** Questions in a row that nobody answered. */
   silences = 0;
+  /**
+   * This replica's own writes above `settled` may still be on their way there: they were pushed a moment ago, and are no answer to
+   * a digest. `settling` takes its place. Infinity: nothing was.
+   */
+  settled = Number.POSITIVE_INFINITY;
+  settling = Number.POSITIVE_INFINITY;
   /** Digests in a row that found equal vectors and unequal trees. */
   suspicions = 0;
 
@@ -52,6 +58,8 @@ export class Peer {
     this.toldTick = Number.NEGATIVE_INFINITY;
     this.silences = 0;
     this.suspicions = 0;
+    this.settled = Number.POSITIVE_INFINITY;
+    this.settling = Number.POSITIVE_INFINITY;
   }
 
   /** All that an origin has written through that sequence. */

@@ -1,3 +1,4 @@
+import type { Gossip } from "./gossip.js";
 import { encodeItems, type Item } from "./item.js";
 import { type GossipMessage, MessageFlag, MessageKind } from "./message.js";
 import type { Origin, Vector } from "./origins.js";
@@ -21,23 +22,35 @@ export class VectorRepair {
   private readonly keys = new Set<string>();
   private bytes = 0;
   private rows = 0;
+  private readonly replica: Replica;
+  private readonly have: Vector;
+  protected readonly taken: Vector;
 
   constructor(
-    private readonly replica: Replica,
-    private readonly have: Vector,
-    protected readonly taken: Vector,
+    private readonly gossip: Gossip,
+    private readonly peer: Peer,
     private readonly maxBytes: number,
-  ) {}
+  ) {
+    this.replica = gossip.replica;
+    this.have = peer.have;
+    this.taken = peer.taken;
+  }
 
   answer(): VectorAnswer {
     const answer: VectorAnswer = { items: [], covers: [], more: false, treeNeeded: false };
     for (const origin of this.replica.origins.all()) {
       const missing = this.missing(origin);
       for (let i = 0; i < missing.length && !answer.more; i += 2) {
-        this.answerRange(origin, missing[i], missing[i + 1], answer);
+        this.answerRange(origin, missing[i], Math.min(missing[i + 1], this.settled(origin)), answer);
       }
     }
     return answer;
+  }
+
+  /** What comes after it was pushed a moment ago, and is on its way. */
+  private settled({ node, incarnation }: Origin): number {
+    const isOwn = node === this.gossip.node && incarnation === this.gossip.hard.incarnation;
+    return isOwn ? this.peer.settled : Number.POSITIVE_INFINITY;
   }
 
   /** Overridden by a canary. */
@@ -47,6 +60,7 @@ export class VectorRepair {
 
   private answerRange(origin: Origin, first: number, last: number, answer: VectorAnswer): void {
     let next = first;
+    if (next > last) return;
     if (next <= origin.floor) {
       answer.treeNeeded = true;
       next = origin.floor + 1;
