@@ -355,6 +355,21 @@ describe("up", () => {
     expect(await out("get", "lasting", "--address", `127.0.0.1:${base + 1}`)).toBe("x");
   }, 60_000);
 
+  it("--durability os: what it is shows, and not together with --memory", async () => {
+    const both = await run(["up", "--durability", "os", "--memory"]);
+    expect([both.code, both.err]).toEqual([2, expect.stringContaining("cannot be used with")]);
+    const wrong = await run(["up", "--durability", "disk"]);
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("must be one of sync, os, memory")]);
+    const base = await freePortBase(1);
+    const folderOfOne = join(folder, "os");
+    const one = await up("--nodes", "1", "--durability", "os", "--data", folderOfOne, "--port-base", String(base));
+    const at = ["--address", `127.0.0.1:${base}`];
+    const set = await run(["set", "x", "1", "--explain", ...at]);
+    expect(set.out + set.err).toContain("durable-on=1 durability=os");
+    expect(await one.stop()).toBe(0);
+    expect(readFileSync(join(folderOfOne, "node-1", "config.yaml"), "utf8")).toContain("durability: os");
+  });
+
   it("--memory --nodes 5: five nodes, and nothing left behind", async () => {
     const five = await freePortBase(5);
     const memory = await up("--nodes", "5", "--memory", "--data", join(folder, "five"), "--port-base", String(five));

@@ -28,6 +28,8 @@ members:
   - { node: 2, clientPort: 7002 }
 `;
 
+const BOOT = "0b1e6d0c-0000-4000-8000-000000000000";
+
 function parse(source: string, overrides = {}): NodeConfig {
   return parseNodeConfig(source, "/etc/gamut/n2.yaml", overrides);
 }
@@ -102,7 +104,7 @@ describe("a node's configuration", () => {
     expect(problemsOf(GOOD.replace("clientPort: 7001", 'clientPort: "7001"'))[0]).toContain('not "7001"');
     expect(problemsOf(GOOD.replace("clientPort: 7001", "clientPort: 7001.5"))[0]).toContain("not 7001.5");
     expect(problemsOf(`${GOOD}durability: fsync\n`)).toEqual([
-      'line 9: durability must be one of sync, memory, not "fsync"',
+      'line 9: durability must be one of sync, os, memory, not "fsync"',
     ]);
     expect(problemsOf(`${GOOD}log: { json: yes please }\n`)[0]).toContain("line 9: log.json must be true or false");
     expect(problemsOf(GOOD.replace("cluster: orders", "cluster: two words"))[0]).toContain("line 3: cluster must be");
@@ -184,17 +186,31 @@ describe("a node's configuration", () => {
 });
 
 describe("what is told when a node starts", () => {
-  it("nothing, as a rule", () => expect(configWarnings(parse(GOOD))).toEqual([]));
+  it("nothing, as a rule", () => expect(configWarnings(parse(GOOD), BOOT)).toEqual([]));
 
   it("a port that the others do not look for", () => {
-    expect(configWarnings(parse(GOOD, { clientPort: 7777, peerPort: 8888 }))).toEqual([
+    expect(configWarnings(parse(GOOD, { clientPort: 7777, peerPort: 8888 }), BOOT)).toEqual([
       expect.stringContaining("listen.clientPort is 7777, but members says 7002 for node 2"),
       expect.stringContaining("listen.peerPort is 8888, but members says 8002 for node 2"),
     ]);
   });
 
+  it("that with durability os the machine of a majority must not crash, once a machine", () => {
+    const os = { durability: "os" };
+    expect(configWarnings(parse(GOOD, os), BOOT)).toEqual([]);
+    expect(configWarnings(parse(GOOD, { ...os, node: 1 }), BOOT)).toEqual([
+      "durability is os, which relies on machines that do not fail together: a crash of it loses the data, for 3 of 3 members are on it",
+    ]);
+    const apart = GOOD.replace("node: 1, ", "node: 1, host: a.internal, ").replace(
+      "node: 3, ",
+      "node: 3, host: c.internal, ",
+    );
+    expect(configWarnings(parse(apart, { ...os, host: "10.0.0.2" }), BOOT).length).toBe(1);
+    expect(configWarnings(parse(GOOD, os), "")).toEqual([expect.stringContaining("has to be rebuilt from the others")]);
+  });
+
   it("that whoever reaches it may do everything", () => {
-    const [warning, ...more] = configWarnings(parse(GOOD, { host: "0.0.0.0" }));
+    const [warning, ...more] = configWarnings(parse(GOOD, { host: "0.0.0.0" }), BOOT);
     expect(warning).toMatch(/^this node listens on 0\.0\.0\.0; there is no authentication and no encryption/);
     expect(more).toEqual([]);
   });
@@ -238,7 +254,7 @@ describe("docs/running.md", () => {
 
 describe("clusterConfigs", () => {
   it("lays out a cluster on this machine", () => {
-    const configs = clusterConfigs({ nodes: 3, dataDir: folder, portBase: 7101, memory: true });
+    const configs = clusterConfigs({ nodes: 3, dataDir: folder, portBase: 7101, durability: "memory" });
     expect(configs.map((config) => config.listen)).toEqual([
       { host: "127.0.0.1", clientPort: 7101, peerPort: 8101 },
       { host: "127.0.0.1", clientPort: 7102, peerPort: 8102 },
@@ -246,6 +262,14 @@ describe("clusterConfigs", () => {
     ]);
     expect(configs.map((config) => config.dataDir)).toEqual([1, 2, 3].map((node) => join(folder, `node-${node}`)));
     expect(configs.every((config) => config.durability === "memory" && config.members.length === 3)).toBe(true);
+  });
+
+  it("takes a durability; another one is refused by name", () => {
+    expect(clusterConfigs({ nodes: 1, dataDir: folder })[0].durability).toBe("sync");
+    expect(clusterConfigs({ nodes: 1, dataDir: folder, durability: "os" })[0].durability).toBe("os");
+    expect(() => clusterConfigs({ nodes: 1, dataDir: folder, durability: "fsync" as "os" })).toThrow(
+      'gamut up: durability must be one of sync, os, memory, not "fsync"',
+    );
   });
 
   it("refuses numbers that cannot be, and says which can", () => {

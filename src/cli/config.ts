@@ -4,10 +4,14 @@ import { isIP } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import type { Durability } from "../node/options.js";
 import { DEFAULT_PORT_BASE, LOOPBACK_HOST, PEER_PORT_OFFSET } from "./address.js";
 import { ConfigError, describeIssues, formatPath, type Locator, locateInYaml } from "./config-problems.js";
 import { unreadable } from "./output.js";
 import { yamlProblem } from "./yaml-problem.js";
+
+/** The strongest first. */
+export const DURABILITIES = ["sync", "os", "memory"] as const satisfies readonly Durability[];
 
 const NODE_MAX = 0xffff;
 const PORT_MAX = 0xffff;
@@ -105,7 +109,7 @@ const fileSchema = settings("settings: node, cluster, dataDir, members, …", {
     })
     .min(1, "must name at least this node")
     .max(MEMBERS_MAX, `may name ${MEMBERS_MAX} nodes at most`),
-  durability: oneOf(["sync", "memory"]).default("sync"),
+  durability: oneOf(DURABILITIES).default("sync"),
   timing: timingSchema.prefault({}),
   limits: limitsSchema.prefault({}),
   watch: watchSchema.prefault({}),
@@ -129,8 +133,7 @@ export interface NodeConfig {
   readonly listen: { readonly host: string; readonly clientPort: number; readonly peerPort: number };
   /** In ascending order of node. */
   readonly members: readonly Member[];
-  /** `memory`: nothing is promised to survive the process. */
-  readonly durability: "sync" | "memory";
+  readonly durability: Durability;
   readonly timing: Readonly<ConfigFile["timing"]>;
   readonly limits: Readonly<ConfigFile["limits"]>;
   /** Past any of these the oldest changes of a keyspace are forgotten. */
@@ -367,14 +370,13 @@ export interface ClusterChoice {
   readonly dataDir: string;
   /** Client port of node 1; the others follow. */
   readonly portBase?: number;
-  /** Nothing is promised to survive the processes. */
-  readonly memory?: boolean;
+  readonly durability?: Durability;
   readonly cluster?: string;
 }
 
 /** A cluster on this machine, as `gamut up` starts it. @throws ConfigError */
 export function clusterConfigs(choice: ClusterChoice): NodeConfig[] {
-  const { nodes, dataDir, portBase = DEFAULT_PORT_BASE, memory = false, cluster = "local" } = choice;
+  const { nodes, dataDir, portBase = DEFAULT_PORT_BASE, durability = "sync", cluster = "local" } = choice;
   const problems: string[] = [];
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > MEMBERS_MAX) {
     problems.push(`--nodes must be a whole number from 1 to ${MEMBERS_MAX}, not ${nodes}`);
@@ -386,7 +388,6 @@ export function clusterConfigs(choice: ClusterChoice): NodeConfig[] {
   if (problems.length > 0) throw new ConfigError("gamut up", problems);
   const members = Array.from({ length: nodes }, (_, i) => ({ node: i + 1, clientPort: portBase + i }));
   return members.map(({ node }) => {
-    const durability = memory ? "memory" : "sync";
     const raw = { node, cluster, dataDir: join(dataDir, `node-${node}`), members, durability };
     return check(raw, "gamut up", () => null, process.cwd());
   });

@@ -1,5 +1,6 @@
 /** The command line. What only one command needs is loaded when it runs: `gamut get` must be quick. */
-import { Command, Help, type Option } from "commander";
+import { Command, Help, Option } from "commander";
+import type { Durability } from "../node/options.js";
 import { DEFAULT_PORT_BASE } from "./address.js";
 import { benchCommand } from "./bench/command.js";
 import { checkCommand } from "./check-command.js";
@@ -23,8 +24,17 @@ interface UpFlags {
   readonly nodes: number;
   readonly data: string;
   readonly portBase: number;
+  readonly durability?: Durability;
   readonly memory: boolean;
   readonly restart: boolean;
+}
+
+function durabilityOption(): Option {
+  return new Option(
+    "--durability <kind>",
+    "where an answered write is, at a majority: sync (the default): on the disk; os: with the operating system, and on " +
+      "the disk a second later (survives kill -9, not a crash of the machine); memory: nothing survives a stop",
+  );
 }
 
 function upCommand(): Command {
@@ -38,11 +48,16 @@ function upCommand(): Command {
       wholeNumber,
       DEFAULT_PORT_BASE,
     )
-    .option("--memory", "keep everything in memory: faster, and nothing survives a stop", false)
+    .addOption(durabilityOption())
+    .addOption(
+      new Option("--memory", "the same as --durability memory: nothing survives a stop")
+        .default(false)
+        .conflicts("durability"),
+    )
     .option("--no-restart", "leave a node that dies dead")
-    .action(async ({ nodes, data, portBase, memory, restart }: UpFlags) => {
+    .action(async ({ nodes, data, portBase, durability, memory, restart }: UpFlags) => {
       const { up } = await import("./up.js");
-      await up({ nodes, dataDir: data, portBase, memory, restart });
+      await up({ nodes, dataDir: data, portBase, durability: memory ? "memory" : (durability ?? "sync"), restart });
     });
   return withExamples(command, ["gamut up", "gamut up --nodes 5 --port-base 7101 --data /var/tmp/five"]);
 }
@@ -56,7 +71,7 @@ function nodeCommand(): Command {
     .option("--host <host>", "address to listen on")
     .option("--client-port <port>", "port for clients", wholeNumber)
     .option("--peer-port <port>", "port for the other nodes", wholeNumber)
-    .option("--durability <kind>", "sync or memory")
+    .addOption(durabilityOption())
     .option("--log-level <level>", "debug, info, warn or error")
     .option("--log-json", "log lines as JSON")
     .option(

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import "../runtime/fast-bytes.js";
 import type { BackendStatus } from "../kv/backend.js";
 import { NODE_DEFAULTS, type NodeOptions } from "../node/options.js";
+import { readBootId } from "../runtime/boot-id.js";
 import { LineLogger, type Logger } from "../runtime/log.js";
 import { Member, NotStarted } from "../runtime/member.js";
 import { RECORDING_FILE } from "../runtime/recording.js";
@@ -20,6 +21,8 @@ import { BUILD_VERSION } from "./version.js";
 /** A node that finds its data damaged starts again, as a new life, this often. */
 const REBUILDS_MAX = 3;
 const READY_POLL_MS = 50;
+/** So long may pass between two syncs of the log with durability `os`. */
+const SYNC_MS = 1_000;
 
 /** What a node under `gamut up` tells its parent. */
 export type NodeMessage =
@@ -30,11 +33,11 @@ export type NodeMessage =
 
 /** `recordFolder`: where to write all that enters the node; undefined: nowhere. @throws CliError before anything is done */
 export async function runNode(config: NodeConfig, recordFolder?: string): Promise<void> {
-  if (config.durability === "sync") makeFolder(config.dataDir, "--data-dir or dataDir");
+  if (config.durability !== "memory") makeFolder(config.dataDir, "--data-dir or dataDir");
   if (recordFolder !== undefined) takeRecordFolder(recordFolder);
   const own = new LineLogger({ node: config.node, level: config.log.level, json: config.log.json });
   const logger = process.connected ? new ParentLogger(own, (text) => tellParent({ type: "notice", text })) : own;
-  for (const warning of configWarnings(config)) logger.warn(warning);
+  for (const warning of configWarnings(config, readBootId())) logger.warn(warning);
   const process_ = new NodeProcess(config, logger, recordFolder);
   await process_.run();
 }
@@ -109,7 +112,7 @@ class NodeProcess {
       backend: this.member.node,
       host,
       port: clientPort,
-      durability: config.durability === "memory" ? "memory" : "disk",
+      durability: config.durability,
       limits: { connectionsMax: config.limits.clientConnections },
     });
     this.logger.info("listening", { clients: `${host}:${clientPort}`, peers: `${host}:${peerPort}` });
@@ -187,7 +190,7 @@ function tellParent(message: NodeMessage): void {
 
 /** With `memory` durability nothing outlives the process: the files are in memory, and begin empty. */
 function dataFolder(config: NodeConfig): string {
-  if (config.durability === "sync") return config.dataDir;
+  if (config.durability !== "memory") return config.dataDir;
   removeLeftovers();
   const folder = join(memoryRoot(), `gamut-${config.cluster}-${config.node}-${process.pid}`);
   mkdirSync(folder, { recursive: true });
@@ -233,11 +236,13 @@ function nodeOptions(config: NodeConfig): NodeOptions {
     buildVersion: BUILD_VERSION,
     tickMs: timing.tickMs,
     requestTimeoutMs: limits.requestTimeoutMs,
-    durable: config.durability === "sync",
     watch: {
       ...NODE_DEFAULTS.watch,
       history: { changesMax: watch.changes, bytesMax: watch.bytes, ageMsMax: watch.ageMs },
     },
+    durability: config.durability,
+    bootId: readBootId(),
+    log: { ...NODE_DEFAULTS.log, syncTicks: Math.max(1, Math.round(SYNC_MS / timing.tickMs)) },
     raft: {
       ...NODE_DEFAULTS.raft,
       heartbeatTicks: Math.max(1, Math.round(timing.heartbeatMs / timing.tickMs)),

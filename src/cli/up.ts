@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { stringify } from "yaml";
 import type { BackendStatus } from "../kv/backend.js";
+import type { Durability } from "../node/options.js";
 import { releaseFolder, takeFolder } from "../runtime/folder-lock.js";
 import { clusterConfigs, loadNodeConfig, type NodeConfig } from "./config.js";
 import { makeFolder, shownFolder } from "./data-folder.js";
@@ -24,7 +25,7 @@ export interface UpOptions {
   readonly nodes: number;
   readonly dataDir: string;
   readonly portBase: number;
-  readonly memory: boolean;
+  readonly durability: Durability;
   readonly restart: boolean;
 }
 
@@ -38,13 +39,13 @@ interface RunningNode {
 
 /** Returns when the cluster has been stopped. @throws Error if it cannot be started */
 export async function up(options: UpOptions): Promise<void> {
-  const { nodes, portBase, memory } = options;
-  const configs = clusterConfigs({ nodes, dataDir: resolve(options.dataDir), portBase, memory });
+  const { nodes, portBase, durability } = options;
+  const configs = clusterConfigs({ nodes, dataDir: resolve(options.dataDir), portBase, durability });
   const folder = makeFolder(options.dataDir, "--data");
   // Before anything is written: the nodes of another `up` on this folder would read it when they are started again.
   const lock = takeFolder(folder);
   try {
-    if (!memory) refuseOtherMembers(configs);
+    if (durability !== "memory") refuseOtherMembers(configs);
     for (const { listen } of configs) {
       const problem =
         (await portInUse(listen.host, listen.clientPort, "--port-base")) ??
@@ -114,8 +115,12 @@ class Cluster {
     process.off("SIGTERM", stop);
   }
 
+  private get inMemory(): boolean {
+    return this.options.durability === "memory";
+  }
+
   private where(): string {
-    return this.options.memory ? "memory (nothing survives a stop)" : shownFolder(this.folder);
+    return this.inMemory ? "memory (nothing survives a stop)" : shownFolder(this.folder);
   }
 
   private startNode(node: RunningNode): void {
@@ -173,7 +178,7 @@ class Cluster {
     console.log(`memcache printf 'get greeting\\r\\nquit\\r\\n' | nc ${host} ${clientPort}`);
     console.log(`http     curl http://${host}:${clientPort}/v1/keyspaces/default/keys/greeting`);
     console.log(`gamut    ${ownName()} get greeting --address ${host}:${clientPort}`);
-    const left = this.options.memory ? "nothing stays" : `the data stay in ${shownFolder(this.folder)}`;
+    const left = this.inMemory ? "nothing stays" : `the data stay in ${shownFolder(this.folder)}`;
     console.log(`any node takes any request. Ctrl-C stops; ${left}`);
     console.log(`ready    cluster ${status.clusterId}`);
   }

@@ -42,6 +42,8 @@ export interface Receipt {
   readonly position: number;
   /** Replicas known to hold the position durably. */
   readonly durableOn: readonly number[];
+  /** `os`: not yet synced there, but with their operating systems; undefined: synced. */
+  readonly durability?: "os";
   readonly evidence: string;
   /** All of it in a line, for people. */
   readonly text: string;
@@ -91,5 +93,6 @@ export function showReceipt(receipt: KvReceipt): Receipt {
   const asked = LEVEL_NAMES[receipt.asked];
   const given = LEVEL_NAMES[receipt.given];
   const text = renderReceipt(receipt);
-  return { asked, given, protocol, node, leader, epoch, position, durableOn, evidence, text };
+  const shown = { asked, given, protocol, node, leader, epoch, position, durableOn, evidence, text };
+  return receipt.durability === undefined ? shown : { ...shown, durability: receipt.durability };
 }

@@ -52,6 +52,11 @@ test("a call comes back as it was", () => {
   expect(decodeCall(encoded(bare))).toEqual({ ...CALL, ...bare });
 });
 
+test("a receipt tells where durability is less than a sync", () => {
+  const receipt = { ...RECEIPT, durability: "os" } as const;
+  expect(decodeAnswer(answer(3, null, receipt, integerResult(5n))).receipt).toEqual(receipt);
+});
+
 test("an answer comes back as it was", () => {
   const result = integerResult(5n);
   expect(decodeAnswer(answer(3, Uint8Array.of(9), RECEIPT, result))).toEqual({

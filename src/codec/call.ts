@@ -11,7 +11,7 @@
  *           | [token (u32 length, bytes)] | [receipt]
  *           | result (kv/result-codec.ts), or an error: code (u16 length, latin1), definite u8, message (u32 length, UTF-8)
  * receipt asked u8 | given u8 | protocol (u16 length, latin1) | node u32 | leader u32 | epoch u53 | position u53
- *           | evidence (u16 length, latin1) | count u16 | per replica: node u32
+ *           | durability u8 (0: synced, 1: os) | evidence (u16 length, latin1) | count u16 | per replica: node u32
  * ```
  */
 import { assert } from "../core/assert.js";
@@ -196,6 +196,7 @@ function writeReceipt(receipt: Receipt, writer: ByteWriter): void {
   writer.u32(receipt.leader);
   writer.u53(receipt.epoch);
   writer.u53(receipt.position);
+  writer.u8(receipt.durability === undefined ? 0 : 1);
   writer.latin1(receipt.evidence);
   writer.u16(receipt.durableOn.length);
   for (const node of receipt.durableOn) writer.u32(node);
@@ -235,12 +236,15 @@ function readReceipt(reader: ByteReader): Receipt {
   const leader = reader.u32();
   const epoch = reader.u53();
   const position = reader.u53();
+  const durability = reader.u8();
+  if (durability > 1) throw new CodecError("a receipt names a durability that is not known to this build");
   const evidence = reader.latin1();
   const count = reader.u16();
   if (count > REPLICAS_MAX) throw new CodecError("a receipt names too many replicas");
   const durableOn: number[] = [];
   for (let i = 0; i < count; i += 1) durableOn.push(reader.u32());
-  return { asked, given, protocol, node, leader, epoch, position, durableOn, evidence };
+  const receipt = { asked, given, protocol, node, leader, epoch, position, durableOn, evidence };
+  return durability === 1 ? { ...receipt, durability: "os" } : receipt;
 }
 
 function readLevel(reader: ByteReader): Level {

@@ -12,8 +12,10 @@ export interface Receipt {
   readonly epoch: number;
   /** Where the write stands in the order, or the position that the read has seen. */
   readonly position: number;
-  /** Replicas known to hold `position` durably. */
+  /** Replicas known to hold `position` durably, that is: synced on their disks. */
   readonly durableOn: readonly NodeId[];
+  /** Told where it is less than that: in the memory of their operating systems, and synced soon. */
+  readonly durability?: "os";
   /** How a read was confirmed: "read-index" (a majority answered after it arrived), "local" or "log". */
   readonly evidence: string;
   /** Without an order: the stamp of the write, or the clock by which a read was made. */
@@ -33,7 +35,8 @@ export function renderReceipt(receipt: Receipt): string {
     staleness === undefined
       ? ""
       : ` missing-writes=${staleness.missingWrites} peers-heard=${staleness.reachablePeers}/${staleness.peers}`;
-  const durable = receipt.durableOn.length > 0 ? ` durable-on=${receipt.durableOn.join(",")}` : "";
+  const where = receipt.durability === undefined ? "" : ` durability=${receipt.durability}`;
+  const durable = receipt.durableOn.length > 0 ? ` durable-on=${receipt.durableOn.join(",")}${where}` : "";
   return (
     `level=${LEVEL_NAMES[receipt.given]} asked=${LEVEL_NAMES[receipt.asked]} protocol=${receipt.protocol} ` +
     `node=${receipt.node} ${order}evidence=${receipt.evidence}${durable}${stale}`

@@ -5,6 +5,8 @@ export const IDENTITY_FILE = "identity";
 
 const MAGIC = 0x444d4147; // "GAMD"
 const VERSION = 2;
+/** As 2, with {@link Identity.unsyncedBoot}. Written only where there is one: a build that knows no `os` must not go on from it. */
+const VERSION_UNSYNCED = 3;
 
 /** A newer build wrote the file. It is not damaged: do not throw anything away. */
 export class IdentityVersionUnknown extends Error {
@@ -12,7 +14,7 @@ export class IdentityVersionUnknown extends Error {
 }
 
 export type IdentityChanges = Partial<
-  Pick<Identity, "incarnation" | "formed" | "recovering" | "damage" | "clusterId" | "founders">
+  Pick<Identity, "incarnation" | "formed" | "recovering" | "damage" | "clusterId" | "founders" | "unsyncedBoot">
 >;
 
 /** Who this node is, in a small file of its own that is replaced whole. */
@@ -32,6 +34,8 @@ export class Identity {
     readonly clusterId: string,
     /** The lives of the other members that were known to be new when this node became part of the cluster. */
     readonly founders: ReadonlyMap<NodeId, Incarnation> = new Map(),
+    /** The boot of the machine in which this node may have promised what was not synced; "": all is synced. */
+    readonly unsyncedBoot: string = "",
   ) {}
 
   with(changes: IdentityChanges): Identity {
@@ -44,13 +48,14 @@ export class Identity {
       changes.damage ?? this.damage,
       changes.clusterId ?? this.clusterId,
       changes.founders ?? this.founders,
+      changes.unsyncedBoot ?? this.unsyncedBoot,
     );
   }
 
   encode(): Uint8Array {
     const writer = new ByteWriter(256);
     writer.u32(MAGIC);
-    writer.u16(VERSION);
+    writer.u16(this.unsyncedBoot === "" ? VERSION : VERSION_UNSYNCED);
     writer.u16(this.node);
     writer.u16(this.members.length);
     for (const member of this.members) writer.u16(member);
@@ -63,6 +68,7 @@ export class Identity {
       writer.u16(node);
       writer.u53(incarnation);
     }
+    if (this.unsyncedBoot !== "") writer.latin1(this.unsyncedBoot);
     writer.u32(crc32(writer.written()));
     return writer.copy();
   }
@@ -78,8 +84,10 @@ export class Identity {
       throw new CodecError("the identity file's checksum is wrong");
     }
     const version = reader.u16();
-    if (version !== VERSION)
-      throw new IdentityVersionUnknown(`the identity file has version ${version}; this build reads ${VERSION}`);
+    if (version !== VERSION && version !== VERSION_UNSYNCED)
+      throw new IdentityVersionUnknown(
+        `the identity file has version ${version}; this build reads ${VERSION} and ${VERSION_UNSYNCED}`,
+      );
     const node = reader.u16();
     const members: NodeId[] = [];
     for (let left = reader.u16(); left > 0; left -= 1) members.push(reader.u16());
@@ -93,6 +101,9 @@ export class Identity {
       const founder = reader.u16();
       founders.set(founder, reader.u53());
     }
-    return new Identity(node, members, incarnation, (flags & 1) !== 0, (flags & 2) !== 0, damage, clusterId, founders);
+    const unsyncedBoot = version === VERSION_UNSYNCED ? reader.latin1() : "";
+    const formed = (flags & 1) !== 0;
+    const recovering = (flags & 2) !== 0;
+    return new Identity(node, members, incarnation, formed, recovering, damage, clusterId, founders, unsyncedBoot);
   }
 }

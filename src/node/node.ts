@@ -29,6 +29,7 @@ import { issueToken, takeToken } from "./session-token.js";
 import { type Found, StartUp } from "./start-up.js";
 import { StateDamaged } from "./state/state-damaged.js";
 import { nodeStatus } from "./status.js";
+import { UnsyncedNote } from "./unsynced-note.js";
 import { WindDown } from "./wind-down.js";
 
 /** What the node tells the world around it. */
@@ -53,6 +54,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   readonly learners: readonly NodeId[];
 
   private identityFile!: IdentityFile;
+  private unsynced!: UnsyncedNote;
   private readonly groups: HostedGroups;
   private startUp: StartUp | null = null;
   private forming: Forming | null = null;
@@ -99,11 +101,11 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   start(done: (problem: string | null, again: boolean) => void): void {
     assert(this.state === "new", "node: started twice");
     this.state = "starting";
-    this.refreshClock();
+    this.nowMs = this.ports.clock.monotonicMs();
     const createLog = (): Log =>
       new Log(this.ports.disk, { ...this.options.log, freshIdentity: this.ports.entropy.u48() + 1 }, this);
     this.startUp = new StartUp(
-      this.nodeId,
+      this.options,
       [...this.voters, ...this.learners],
       this.ports,
       createLog,
@@ -125,6 +127,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.startUp = null;
     this.identityFile = new IdentityFile(this.ports.disk, found.identity);
     this.log = found.log;
+    this.unsynced = new UnsyncedNote(this, found.identity, this.options);
     this.groups.found(found);
     if (found.rebuilt !== "") {
       this.events.notice(`${found.rebuilt}. The old data are set aside; this replica is rebuilt from its peers`);
@@ -159,7 +162,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     return this.identityFile.current;
   }
 
-  private changeIdentity(changes: IdentityChanges, then: () => void): void {
+  changeIdentity(changes: IdentityChanges, then: () => void): void {
     this.identityFile.change(changes, (error) => {
       if (this.state === "stopped") return;
       if (error !== null) {
@@ -180,7 +183,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
       return;
     }
     this.state = "stopping";
-    this.windDown = new WindDown(this.groups, this.peers, done);
+    this.windDown = new WindDown(this.groups, this.peers, this.unsynced, done);
     this.wake();
   }
 
@@ -191,10 +194,10 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   /** What was read from the state is not what was written: note it, stop, and rebuild at the next start. */
-  damaged(problem: string): void {
+  damaged(problem: string, rebuild = true): void {
     const reason = `${problem}. The next start sets the data aside and rebuilds them from the peers`;
     this.state = "stopped";
-    this.identityFile.change({ damage: problem }, () => this.events.fatal(reason, true));
+    this.identityFile.change({ damage: problem }, () => this.events.fatal(reason, rebuild));
   }
 
   /** "" until the catalog has told, now or in an earlier life. */
@@ -211,14 +214,9 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   // The catalog (KeeperHost)
 
   ownMember(): MemberEntry {
-    const own = this.options.members.find((member) => member.node === this.nodeId)!;
-    return {
-      node: this.nodeId,
-      incarnation: this.identity.incarnation,
-      peerAddress: own.peerAddress,
-      clientAddress: own.clientAddress,
-      supports: CLUSTER_VERSION,
-    };
+    const { nodeId: node, incarnation } = this;
+    const { peerAddress, clientAddress } = this.options.members.find((member) => member.node === node)!;
+    return { node, incarnation, peerAddress, clientAddress, supports: CLUSTER_VERSION };
   }
 
   newClusterId(): string {
@@ -321,13 +319,9 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     this.ports.clock.wake();
   }
 
-  private refreshClock(): void {
-    this.nowMs = this.ports.clock.monotonicMs();
-  }
-
   turn(): void {
     if (this.state === "stopped" || this.state === "new") return;
-    this.refreshClock();
+    this.nowMs = this.ports.clock.monotonicMs();
     if (this.state === "starting") return;
     const wallMs = this.ports.clock.wallMs();
     const tick = this.nowMs - this.lastTickMs >= this.options.tickMs;
@@ -356,7 +350,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   private tick(): void {
-    this.log.retrySpace();
+    this.log.tick();
+    this.unsynced.tick();
     this.forming?.tick();
     this.router.tick();
     this.leaderWatch.tick(this.nowMs, this.catalogGroup()?.machine);
@@ -420,7 +415,11 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   logFailed(error: DiskError): void {
-    this.fatal(`the log cannot be written: ${error.message}. Nothing more is promised; check the disk and start again`);
+    const problem = `the log cannot be written: ${error.message}`;
+    // The kernel may have dropped what it could not write, and that had been promised.
+    if (this.unsynced?.mayLack && this.state !== "stopped")
+      this.damaged(`${problem}, and promises had not been synced. Check the disk`, false);
+    else this.fatal(`${problem}. Nothing more is promised; check the disk and start again`);
   }
 
   diskRefused(reason: string, full: boolean): void {

@@ -21,13 +21,17 @@ export interface NodeOptions {
   readonly tickMs: number;
   /** How long a request may take before it is answered with `unknown` or `unavailable`, in ms. */
   readonly requestTimeoutMs: number;
-  /** Whether what the log has stored survives the process; false in memory. Receipts tell. */
-  readonly durable: boolean;
+  readonly durability: Durability;
+  /** Names the time for which the machine has been running without a restart; "" where nobody can tell. */
+  readonly bootId: string;
   /** Applied changes in memory that make a checkpoint due. */
   readonly checkpointBytes: number;
   /** Log written since the last checkpoint that makes one due: what a restart has to apply again. */
   readonly checkpointLogBytes: number;
-  /** The same, once nothing has been logged for `quietTicks`: then a checkpoint is in nobody's way. */
+  /**
+   * The same, once nothing has been logged for `quietTicks`: then a checkpoint is in nobody's way. With durability `os`
+   * the node then notes that all is synced, and a crash of the machine costs it nothing.
+   */
   readonly quietCheckpointBytes: number;
   readonly quietTicks: number;
   /** One frame to a peer carries at most about this much of a snapshot. */
@@ -37,6 +41,11 @@ export interface NodeOptions {
   readonly gossip: GossipTuning;
   readonly watch: WatchTuning;
 }
+
+/**
+ * What the log has stored survives: `sync`: a crash of the machine; `os`: the death of the process; `memory`: neither.
+ */
+export type Durability = "sync" | "os" | "memory";
 
 export interface WatchTuning extends WatchLimits {
   /** Of each keyspace, at each of its replicas. */
@@ -50,7 +59,8 @@ export type RaftTuning = Omit<RaftOptions, "node" | "configuration" | "seed" | "
 export const NODE_DEFAULTS = {
   tickMs: 20,
   requestTimeoutMs: 5_000,
-  durable: true,
+  durability: "sync",
+  bootId: "",
   checkpointBytes: 32 * 1024 * 1024,
   checkpointLogBytes: 128 * 1024 * 1024,
   quietCheckpointBytes: 4 * 1024 * 1024,

@@ -64,6 +64,8 @@ export interface Disk {
   create(name: string, size: number, done: Done): void;
   /** Writes inside the file's size. With `sync` the bytes are durable when `done` is called without an error. */
   write(name: string, offset: number, bytes: Uint8Array, sync: boolean, done: Done): void;
+  /** What had been written to the file, and answered, before this call is durable when `done` is called without an error. */
+  sync(name: string, done: Done): void;
   /** At most `length` bytes; fewer at the file's end. */
   read(name: string, offset: number, length: number, done: DoneWith<Uint8Array>): void;
   /** Replaces (or makes) a small file in one step that a crash cannot halve: write aside, sync, rename, sync the folder. */

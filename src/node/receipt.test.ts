@@ -3,6 +3,7 @@ import type { ReplicaProgress } from "../core/machine.js";
 import { Command, getCommand, Op, setCommand } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import { Level } from "../kv/level.js";
+import { renderReceipt } from "../kv/receipt.js";
 import { errorResult, integerResult } from "../kv/result.js";
 import { NODE_DEFAULTS, type NodeOptions } from "./options.js";
 import { receiptOf } from "./receipt.js";
@@ -54,8 +55,20 @@ test("a read is confirmed by the leader, or local", () => {
   expect(evidence(Level.sequential)).toEqual([Level.sequential, "local"]);
 });
 
+test("what is durable is told to be with the operating system alone", () => {
+  const receipt = receiptOf(asked(setCommand("x", new Uint8Array(0)), Level.linearizable), done, machine, {
+    ...options,
+    durability: "os",
+  })!;
+  expect([receipt.durableOn, receipt.durability]).toEqual([[1, 3], "os"]);
+  expect(renderReceipt(receipt)).toContain(" durable-on=1,3 durability=os");
+});
+
 test("in memory nothing is durable", () => {
-  const receipt = receiptOf(asked(getCommand("x"), Level.linearizable), done, machine, { ...options, durable: false });
+  const receipt = receiptOf(asked(getCommand("x"), Level.linearizable), done, machine, {
+    ...options,
+    durability: "memory",
+  });
   expect(receipt!.durableOn).toEqual([]);
 });
 

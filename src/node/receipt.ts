@@ -6,6 +6,8 @@ import { type Result, ResultKind } from "../kv/result.js";
 import type { NodeOptions } from "./options.js";
 import type { NodeRequest } from "./session.js";
 
+const OS = { durability: "os" } as const;
+
 /**
  * What the machine's answer rests on, as this node knows it in the turn of the answer: only the leader knows how far the
  * other replicas are. Null where there is nothing to prove: errors, and what is no operation on records.
@@ -22,7 +24,7 @@ export function receiptOf(
   if (request.group?.protocol === "gossip") return gossipReceipt(request, counters ?? {}, options);
   const write = isWrite(command.op);
   const durableOn = [];
-  for (const replica of options.durable ? machine.progress() : []) {
+  for (const replica of options.durability === "memory" ? [] : machine.progress()) {
     if (!replica.recovering && replica.durablePosition >= position) durableOn.push(replica.node);
   }
   return {
@@ -35,6 +37,7 @@ export function receiptOf(
     epoch,
     position,
     durableOn: durableOn.sort((a, b) => a - b),
+    ...(options.durability === "os" && OS),
     evidence: write ? "log" : level === Level.linearizable ? "read-index" : "local",
   };
 }
@@ -55,7 +58,8 @@ function gossipReceipt(
     leader: 0,
     epoch: 0,
     position: 0,
-    durableOn: write && options.durable ? [options.node] : [],
+    durableOn: write && options.durability !== "memory" ? [options.node] : [],
+    ...(options.durability === "os" && OS),
     evidence: write ? "own-log" : "local",
     clock: { ms: clockMs, logical: clockLogical },
     staleness: {

@@ -1,13 +1,15 @@
 import { assert } from "../core/assert.js";
 import { CodecError, EMPTY_BYTES } from "../core/bytes.js";
-import { type GroupId, LogRecord, NODE_RECORDS, RecordKind } from "../core/machine.js";
+import { type GroupId, LogRecord, NODE_RECORDS, type NodeId, RecordKind } from "../core/machine.js";
 import { newIncarnation } from "../protocols/raft/options.js";
 import { IDENTITY_FILE, Identity, IdentityVersionUnknown } from "./identity.js";
 import type { Log } from "./log/log.js";
 import type { RecoveredGroup, RecoveryOutcome } from "./log/outcome.js";
+import type { NodeOptions } from "./options.js";
 import type { DiskError, GroupStore, Ports } from "./ports.js";
 import { BufferedState } from "./state/buffered-state.js";
 import { StateDamaged, StateFormatUnknown } from "./state/state-damaged.js";
+import { unsyncedDamage } from "./unsynced-note.js";
 
 const VERIFY_ENTRIES_A_STEP = 100_000;
 
@@ -39,13 +41,17 @@ export class StartUp {
   private logFounded: (() => void) | null = null;
 
   constructor(
-    private readonly node: number,
+    private readonly options: Pick<NodeOptions, "node" | "bootId">,
     private readonly members: readonly number[],
     private readonly ports: Ports,
     private readonly createLog: () => Log,
     private readonly verifyStates: boolean,
     private readonly done: StartDone,
   ) {}
+
+  private get node(): NodeId {
+    return this.options.node;
+  }
 
   run(): void {
     this.ports.disk.read(IDENTITY_FILE, 0, 4_096, (error, bytes) => {
@@ -59,7 +65,7 @@ export class StartUp {
     if (bytes !== null) {
       try {
         this.identity = Identity.decode(bytes);
-        damage = this.identity.damage;
+        damage = this.identity.damage || unsyncedDamage(this.identity, this.options.bootId);
       } catch (error) {
         if (error instanceof IdentityVersionUnknown) {
           this.fail(error.message);

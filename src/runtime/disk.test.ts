@@ -24,8 +24,9 @@ class FileWorld implements DiskWorld {
   constructor(
     readonly folder: string,
     functions?: WriteFunctions,
+    writesAtOnce = false,
   ) {
-    this.disk = FileDisk.open(folder, functions);
+    this.disk = FileDisk.open(folder, { functions, writesAtOnce });
   }
 
   /** Node's own event loop answers. */
@@ -41,6 +42,7 @@ class FileWorld implements DiskWorld {
 }
 
 diskSuite("FileDisk", () => new FileWorld(newFolder()));
+diskSuite("FileDisk that writes at once", () => new FileWorld(newFolder(), fs, true));
 
 function failure(code: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: planned`), { code });
@@ -87,6 +89,69 @@ describe("FileDisk in trouble", () => {
     await expect(put()).rejects.toMatchObject({ code: "ENOSPC" });
     fail = false;
     await expect(put()).rejects.toMatchObject({ code: "EIO" });
+    world.close();
+  });
+
+  test("a failed write at once is the file's last, and answered later", async () => {
+    let fail = false;
+    const writeSync = ((...all: unknown[]): number => {
+      if (fail) throw failure("EIO");
+      return (fs.writeSync as (...args: unknown[]) => number)(...all);
+    }) as typeof fs.writeSync;
+    const world = new FileWorld(newFolder(), { ...fs, writeSync }, true);
+    await call(world, (done) => world.disk.create("a", 100, done));
+    const put = (): Promise<void> => call(world, (done) => world.disk.write("a", 0, new Uint8Array(10), false, done));
+    await put();
+    fail = true;
+    await expect(put()).rejects.toMatchObject({ code: "EIO", message: "EIO: planned" });
+    fail = false;
+    await expect(put()).rejects.toMatchObject({ message: expect.stringContaining("failed before") });
+    world.close();
+  });
+
+  test("a failed sync is the file's last, too", async () => {
+    let fail = false;
+    const fdatasync = ((descriptor: number, done: (error: Error | null) => void) => {
+      if (fail) setImmediate(done, failure("EIO"));
+      else fs.fdatasync(descriptor, done);
+    }) as typeof fs.fdatasync;
+    const world = new FileWorld(newFolder(), { ...fs, fdatasync }, true);
+    await call(world, (done) => world.disk.create("a", 100, done));
+    const put = (): Promise<void> => call(world, (done) => world.disk.write("a", 0, new Uint8Array(10), false, done));
+    const sync = (): Promise<void> => call(world, (done) => world.disk.sync("a", done));
+    await put();
+    fail = true;
+    await expect(sync()).rejects.toMatchObject({ code: "EIO", message: "EIO: planned" });
+    fail = false;
+    await expect(sync()).rejects.toMatchObject({ message: expect.stringContaining("failed before") });
+    await expect(put()).rejects.toMatchObject({ message: expect.stringContaining("failed before") });
+    world.close();
+  });
+
+  test("what need not be synced is written at once, but not while the file is being synced", async () => {
+    const ways: string[] = [];
+    const noted = (way: "write" | "writeSync") =>
+      ((...all: unknown[]): unknown => {
+        ways.push(way);
+        return (fs[way] as (...args: unknown[]) => unknown)(...all);
+      }) as never;
+    let endSync = (): void => {};
+    const fdatasync = ((_descriptor: number, done: (error: Error | null) => void) => {
+      endSync = () => done(null);
+    }) as typeof fs.fdatasync;
+    const folder = newFolder();
+    fs.writeFileSync(join(folder, "a"), new Uint8Array(100));
+    const world = new FileWorld(folder, { write: noted("write"), writeSync: noted("writeSync"), fdatasync }, true);
+    const put = (sync: boolean): Promise<void> =>
+      call(world, (done) => world.disk.write("a", 0, new Uint8Array(10), sync, done));
+    await put(false);
+    await put(true);
+    const synced = call(world, (done) => world.disk.sync("a", done));
+    await put(false);
+    endSync();
+    await synced;
+    await put(false);
+    expect(ways).toEqual(["writeSync", "write", "write", "writeSync"]);
     world.close();
   });
 

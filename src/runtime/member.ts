@@ -1,12 +1,14 @@
 /** One member of a cluster in this process: the ports on a data folder and the peer port, and the node on top of them. */
-import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import type { NodeHooks } from "../node/hooks.js";
+import { IDENTITY_FILE, Identity } from "../node/identity.js";
 import { GamutNode } from "../node/node.js";
 import type { NodeOptions } from "../node/options.js";
 import type { DiskError } from "../node/ports.js";
 import { type NodeFacade, RecordedNode } from "../node/record/recorded-node.js";
 import { recordingPorts } from "../node/record/recording-ports.js";
+import { unsyncedDamage } from "../node/unsynced-note.js";
 import { RuntimeClock } from "./clock.js";
 import { FileDisk } from "./disk.js";
 import { RuntimeEntropy } from "./entropy.js";
@@ -102,9 +104,10 @@ export class Member {
     const onFatal = (reason: string, rebuild: boolean): void => {
       if (!life.isOver) options.onFatal(reason, rebuild);
     };
+    keepStateAside(folder, stateFolder, options);
     const check = existsSync(stateFolder) ? await verify(stateFolder, logger, life) : NOTHING_TO_CHECK;
     const store = openStore(stateFolder, logger);
-    const disk = FileDisk.open(join(folder, "log"));
+    const disk = FileDisk.open(join(folder, "log"), { writesAtOnce: options.node.durability === "os" });
     const clock = new RuntimeClock();
     const entropy = new RuntimeEntropy();
     const net = new TcpNet({
@@ -219,10 +222,25 @@ function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
-function setAside(stateFolder: string, reason: string, logger: Logger): void {
-  const aside = `${stateFolder}-damaged-${Date.now()}`;
+function setAside(stateFolder: string, reason: string, logger: Logger, what: "damaged" | "old" = "damaged"): void {
+  const aside = `${stateFolder}-${what}-${Date.now()}`;
   renameSync(stateFolder, aside);
-  logger.warn("the state is damaged and set aside", { reason, aside });
+  logger.warn(`the state is ${what} and set aside`, { reason, aside });
+}
+
+/**
+ * After a crash of the machine the node throws away all it has, since it may have promised more. It is sound for all
+ * that, and if a majority has to begin with nothing it is all there is: so it is kept for whoever has to mend that.
+ */
+function keepStateAside(folder: string, stateFolder: string, { node, logger }: MemberOptions): void {
+  if (!existsSync(stateFolder)) return;
+  let lost = "";
+  try {
+    lost = unsyncedDamage(Identity.decode(readFileSync(join(folder, "log", IDENTITY_FILE))), node.bootId);
+  } catch {
+    // The node itself finds out what is wrong with the file, and says so.
+  }
+  if (lost !== "") setAside(stateFolder, lost, logger, "old");
 }
 
 function openStore(stateFolder: string, logger: Logger): LmdbStateStore {

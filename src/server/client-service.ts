@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { ReplyBuffer } from "../codec/reply-buffer.js";
 import type { Backend } from "../kv/backend.js";
+import type { Durability } from "../node/options.js";
 import type { ClientConnection } from "./client-connection.js";
 import type { ServerLimits } from "./limits.js";
 import { WriterPool } from "./output.js";
@@ -10,8 +11,7 @@ import type { ServerStats } from "./stats.js";
 
 /** What the node says about itself beyond the backend's status. */
 export interface NodeFacts {
-  /** Where acknowledged writes are: on disk after a sync, with the operating system, or in memory alone. */
-  readonly durability: "disk" | "os" | "memory";
+  readonly durability: Durability;
   readonly host: string;
   readonly port: number;
 }

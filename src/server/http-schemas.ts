@@ -99,6 +99,10 @@ const receipt = z
     epoch: z.int(),
     position: z.int(),
     durableOn: z.array(z.int()),
+    durability: z
+      .literal("os")
+      .optional()
+      .describe("Not synced yet where it is durable, but with the operating system"),
     evidence: z.string(),
   })
   .describe("Evidence of the level that was given");

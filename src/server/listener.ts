@@ -62,7 +62,7 @@ export class ClientListener {
   /** Rejects if the port cannot be had. */
   static async listen(options: ListenerOptions): Promise<ClientListener> {
     const listener = new ClientListener(options);
-    const { host, backend, durability = "disk" } = options;
+    const { host, backend, durability = "sync" } = options;
     // Before the first connection can come.
     listener.http = await HttpService.create(backend, listener.limits, listener.stats, listener.metrics(backend));
     listener.server.listen(options.port, options.host);

@@ -42,10 +42,11 @@ function writeMatching(connection: RespConnection, request: Arguments, writer: R
 function configuration(connection: RespConnection): [name: string, value: string][] {
   const { facts, limits } = connection.service;
   const logs = facts.durability !== "memory";
+  const syncs = { sync: "always", os: "everysec", memory: "no" } as const;
   return [
     ["save", ""],
     ["appendonly", logs ? "yes" : "no"],
-    ["appendfsync", facts.durability === "disk" ? "always" : "no"],
+    ["appendfsync", syncs[facts.durability]],
     ["bind", facts.host],
     ["port", String(facts.port)],
     ["databases", String(connection.service.backend.status().keyspaces.length)],

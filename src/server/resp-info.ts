@@ -89,8 +89,10 @@ export function humanBytes(bytes: number): string {
 
 /** The log is what Redis calls its append-only file; it is never rewritten, and there are no snapshots on a timer. */
 function persistenceLines(connection: RespConnection, status: BackendStatus): string[] {
-  const logs = connection.service.facts.durability !== "memory";
-  const lines = ["loading:0", "rdb_bgsave_in_progress:0", `aof_enabled:${logs ? 1 : 0}`, "aof_rewrite_in_progress:0"];
+  const { durability } = connection.service.facts;
+  const enabled = durability === "memory" ? 0 : 1;
+  const lines = ["loading:0", "rdb_bgsave_in_progress:0", `aof_enabled:${enabled}`, "aof_rewrite_in_progress:0"];
+  lines.push(`gamut_durability:${durability}`);
   const keyspace = keyspaceOf(connection, status);
   if (keyspace !== undefined) {
     lines.push(

@@ -179,6 +179,18 @@ function ignoreTokens(node: GamutNode): void {
   node.acceptToken = () => null;
 }
 
+/** Whatever has happened, it is the same boot of the machine. */
+function missCrashes(node: GamutNode): void {
+  (node.options as { bootId: string }).bootId = "always the same";
+}
+
+/** Of any protocol. */
+export const FORGETS_POLITELY: Canary = {
+  name: "os-forgets-politely",
+  story: "a node that syncs later comes back from a crash of its machine as if nothing could have been lost",
+  tamper: missCrashes,
+};
+
 export const CANARIES: readonly Canary[] = [
   {
     name: "unheld-vote",
@@ -245,6 +257,7 @@ export const CANARIES: readonly Canary[] = [
     story: "damage in the log is taken for a write that was cut short: what was promised is cut off without a word",
     logVerdict: () => "tail",
   },
+  FORGETS_POLITELY,
 ];
 
 /** The canary of that name; null for "", which is none. Throws on an unknown name. */

@@ -1,5 +1,6 @@
 import type { Incarnation, NodeId } from "../core/machine.js";
 import type { Random } from "../core/random.js";
+import { IDENTITY_FILE, Identity } from "../node/identity.js";
 import type { GamutNode } from "../node/node.js";
 import type { Ports } from "../node/ports.js";
 import { between } from "./chance.js";
@@ -52,6 +53,8 @@ export class Computer implements NetworkEndpoint {
   powerLost = false;
   /** Bits have rotted since it last ran. Were the power lost on top of that, nothing could tell rot from a torn write. */
   rotten = false;
+  /** Times that the machine has been started. */
+  boots = 1;
   private turn: Scheduled | null = null;
   private pausedUntilUs = 0;
   private stalledUntilUs = 0;
@@ -205,11 +208,19 @@ export class Computer implements NetworkEndpoint {
 
   losePower(): void {
     this.powerLost = true;
+    this.boots += 1;
     const ran = this.node !== null;
     if (ran) this.end(true);
     if (this.rotten) this.parts.disk.kill();
     else this.parts.disk.crash();
     if (ran) this.parts.store.losePower();
+  }
+
+  /** Its folder says that a crash of the machine may take what the node has promised. */
+  get hasUnsyncedNote(): boolean {
+    const { disk } = this.parts;
+    if (!disk.fileNames().includes(IDENTITY_FILE)) return false;
+    return Identity.decode(disk.contents(IDENTITY_FILE)).unsyncedBoot !== "";
   }
 
   /** A clean stop; `done` when the process has ended, however that came about. */

@@ -5,6 +5,7 @@ import type { Safety } from "./safety.js";
 import type { World } from "./world.js";
 
 const NOTICES: readonly (readonly [words: string, kind: string])[] = [
+  ["started anew", "machine crashes noticed"],
   ["set aside", "damaged data set aside"],
   ["this folder is empty", "lost folders noticed"],
   ["has room again", "disks with room again"],
@@ -23,14 +24,13 @@ export class Coverage {
   diskCalled(words: string): void {
     if (words.startsWith("remove log-")) this.add("segments cut");
     else if (words.startsWith("create log-")) this.add("segments made");
+    else if (words.startsWith("fdatasync ")) this.add("syncs in the background");
   }
 
-  /** What a node said about itself; answers what that counts as. */
-  noticed(message: string): string {
+  /** What a node said about itself. */
+  noticed(message: string): void {
     const found = NOTICES.find(([words]) => message.includes(words));
-    const kind = found === undefined ? "disks full" : found[1];
-    this.add(kind);
-    return kind;
+    this.add(found === undefined ? "disks full" : found[1]);
   }
 
   take(world: World, fleet: Fleet, safety: Safety, nemesis: Nemesis): void {
@@ -38,6 +38,8 @@ export class Coverage {
     for (const [name, count] of Object.entries(fleet.counters)) this.add(`operations ${name}`, count);
     for (const [kind, count] of nemesis.done) this.add(`fault ${kind}`, count);
     if (world.plan.nodes > VOTERS_MAX) this.add("worlds with learners");
+    if (world.plan.os.length > 0) this.add("worlds with durability os");
+    this.add("power lost with nothing unsynced", nemesis.nothingUnsynced);
     this.add("elections won", safety.elections);
     this.add("leaderships handed over", safety.handovers);
     this.add("snapshots installed", safety.snapshotsInstalled);

@@ -53,6 +53,16 @@ export class SimFile {
     for (const [sector] of sectorsOf(offset, length)) this.persist(sector);
   }
 
+  /** Sectors that are written and not durable now. */
+  unsynced(): readonly number[] {
+    return [...this.cached.keys()];
+  }
+
+  /** What was in these sectors, or what is now, is durable. */
+  persistAll(sectors: readonly number[]): void {
+    for (const sector of sectors) this.persist(sector);
+  }
+
   private persist(sector: number): void {
     const written = this.cached.get(sector);
     if (written === undefined) return;

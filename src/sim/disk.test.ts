@@ -55,6 +55,43 @@ describe("SimDisk in trouble", () => {
     expect(lost).toEqual(new Set([0, 1, 2, 3]));
   });
 
+  test("the power takes nothing that a sync has found, and may take what was written after it was asked for", async () => {
+    const lost = new Set<boolean>();
+    for (let seed = 0; seed < 100; seed += 1) {
+      const world = SimWorld.seeded(seed);
+      await call(world, (done) => world.disk.create("a", 1024, done));
+      await call(world, (done) => world.disk.write("a", 0, filled(512, 1), false, done));
+      let answered = 0;
+      world.disk.sync("a", () => {
+        answered += 1;
+      });
+      world.disk.write("a", 512, filled(512, 2), false, () => {
+        answered += 1;
+      });
+      world.pump();
+      expect(answered).toBe(2);
+      world.disk.crash();
+      const bytes = world.disk.contents("a");
+      expect(bytes.subarray(0, 512)).toEqual(filled(512, 1));
+      lost.add(bytes[512] === 0);
+    }
+    expect(lost).toEqual(new Set([true, false]));
+  });
+
+  test("what a failed sync was to bring to the disk may be gone at once", async () => {
+    const seen = new Set<number>();
+    for (let seed = 0; seed < 100; seed += 1) {
+      const world = SimWorld.seeded(seed);
+      await call(world, (done) => world.disk.create("a", 512, done));
+      await call(world, (done) => world.disk.write("a", 0, filled(512, 1), false, done));
+      world.disk.failNext("fdatasync", "EIO");
+      await expect(call(world, (done) => world.disk.sync("a", done))).rejects.toMatchObject({ code: "EIO" });
+      world.disk.kill();
+      seen.add(world.disk.contents("a")[0]);
+    }
+    expect(seen).toEqual(new Set([0, 1]));
+  });
+
   test("a kill keeps what was written", async () => {
     const world = SimWorld.seeded(7);
     await call(world, (done) => world.disk.create("a", 512, done));

@@ -18,7 +18,16 @@ export interface SimDiskOptions {
   readonly latencyMaxUs: number;
 }
 
-export type DiskCallKind = "list" | "create" | "write" | "sync" | "read" | "replace" | "rename" | "remove";
+export type DiskCallKind =
+  | "list"
+  | "create"
+  | "write"
+  | "sync"
+  | "fdatasync"
+  | "read"
+  | "replace"
+  | "rename"
+  | "remove";
 
 /** A call that has been made and not answered. */
 interface OpenCall {
@@ -107,6 +116,22 @@ export class SimDisk implements Disk {
     this.submit(`${kind} ${name} ${offset}+${bytes.length}`, name, call, done);
   }
 
+  /** What is written after the call, or answered after it, may still be lost. */
+  sync(name: string, done: Done): void {
+    const sectors = this.files.get(name)?.unsynced() ?? [];
+    const perform = (): DiskError | null => {
+      const file = this.files.get(name);
+      if (file === undefined) return missing(name);
+      if (this.poisoned.has(name)) return new DiskError("EIO", `${name}: a write to it has failed before`);
+      file.persistAll(sectors);
+      return null;
+    };
+    const interrupt = (): void => {
+      if (this.random.chance(0.5)) this.files.get(name)?.persistAll(sectors);
+    };
+    this.submit(`fdatasync ${name}`, name, { kind: "fdatasync", perform, interrupt }, done);
+  }
+
   read(name: string, offset: number, length: number, done: DoneWith<Uint8Array>): void {
     let bytes: Uint8Array = new Uint8Array(0);
     const perform = (): DiskError | null => {
@@ -170,10 +195,12 @@ export class SimDisk implements Disk {
   private perform(name: string, call: OpenCall): DiskError | null {
     const planned = this.failures.get(call.kind)?.shift();
     if (planned === undefined) return call.perform();
-    if (call.kind === "write" || call.kind === "sync") {
+    if (call.kind === "write" || call.kind === "sync" || call.kind === "fdatasync") {
       // What a failed write leaves is anyone's guess, and a second sync would claim success.
       this.poisoned.add(name);
       call.interrupt();
+      // The kernel takes what it could not write for written, and drops it when it likes.
+      if (call.kind === "fdatasync") this.fileOf(name).losePower(this.random);
     }
     return new DiskError(planned, `${name}: planned failure of ${call.kind}`);
   }
@@ -213,6 +240,10 @@ export class SimDisk implements Disk {
   /** The next calls of this kind fail with these errors, one each. */
   failNext(kind: DiskCallKind, ...codes: DiskErrorCode[]): void {
     this.failures.set(kind, [...(this.failures.get(kind) ?? []), ...codes]);
+  }
+
+  get willFail(): boolean {
+    return [...this.failures.values()].some((codes) => codes.length > 0);
   }
 
   /** Planned failures that have not come to pass will not. */

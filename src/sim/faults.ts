@@ -26,7 +26,11 @@ export class Nemesis {
   readonly done = new Map<string, number>();
   /** Nodes whose disk has failed or had no room: a process may give up over that. */
   private readonly spoiled = new Set<NodeId>();
+  /** Nodes that lose their memory as soon as they next write, by the life that has it still. */
+  private readonly failing = new Map<NodeId, number>();
   private storms = 0;
+  /** Power losses of nodes that sync later, and had nothing to lose. */
+  nothingUnsynced = 0;
   isOver = false;
 
   constructor(
@@ -48,16 +52,23 @@ export class Nemesis {
 
   /** A node that runs and is not recovering has its memory. */
   seenWhole(node: NodeId): void {
+    const { life, parts } = this.world.computer(node);
+    const failing = this.failing.get(node);
+    if (failing !== undefined && life > failing && !parts.disk.willFail) this.failing.delete(node);
     this.amnesiac.delete(node);
     this.everWhole.add(node);
   }
 
   isWhole(node: NodeId): boolean {
-    return this.everWhole.has(node) && !this.amnesiac.has(node);
+    return this.everWhole.has(node) && !this.amnesiac.has(node) && !this.failing.has(node);
   }
 
   isAmnesiac(node: NodeId): boolean {
     return this.amnesiac.has(node);
+  }
+
+  mayLoseMemory(node: NodeId): boolean {
+    return this.amnesiac.has(node) || this.failing.has(node);
   }
 
   /** Whether a fault has been done to the node that a process may give up over. */
@@ -92,11 +103,12 @@ export class Nemesis {
         return this.powerDown(computer!, fault.forUs, POWER_TRIES);
       case "blackout":
         for (const node of fault.nodes) {
-          this.down(world.computer(node), fault.forUs + between(this.random, 0, 300_000), (it) => it.losePower());
+          this.down(world.computer(node), fault.forUs + between(this.random, 0, 300_000), (it) => this.losePower(it));
         }
         return true;
       case "stop":
         computer!.stop();
+        if (this.syncsLater(computer!)) this.rebootLater(computer!, fault.forUs + 400_000);
         this.startLater(computer!, fault.forUs + 500_000);
         return true;
       case "wipe":
@@ -104,12 +116,9 @@ export class Nemesis {
       case "ambush":
         return this.ambush(computer!, fault);
       case "flip":
-        return !computer!.powerLost && this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
+        return this.mayRot(computer!) && this.takeMemory(computer!, fault, (it) => this.flip(it, fault.amount));
       case "writeError":
-        this.spoiled.add(computer!.number);
-        computer!.parts.disk.failNext("sync", "EIO");
-        this.startLater(computer!, fault.forUs + 500_000);
-        return true;
+        return this.writeError(computer!, fault);
       case "full":
         this.spoiled.add(computer!.number);
         this.setFull(computer!, true);
@@ -144,12 +153,58 @@ export class Nemesis {
   /** As soon as a write is under way that can be torn, or after a while anyhow: a loss in between has nothing to tear. */
   private powerDown(computer: Computer, forUs: number, tries: number): boolean {
     if (tries === 0 || computer.node === null || computer.parts.disk.canTear) {
-      return this.down(computer, forUs, (it) => it.losePower());
+      return this.down(computer, forUs, (it) => this.losePower(it));
     }
     this.world.scheduler.after(POWER_TRY_US, () => {
       if (!this.isOver) this.powerDown(computer, forUs, tries - 1);
     });
     return true;
+  }
+
+  private writeError(computer: Computer, fault: Fault): boolean {
+    const { number, life } = computer;
+    const { disk } = computer.parts;
+    if (!this.syncsLater(computer)) disk.failNext("sync", "EIO");
+    else {
+      // What it had promised and not synced goes with it.
+      if (!this.mayTakeMemory(number)) return false;
+      this.failing.set(number, life);
+      disk.failNext(this.random.pick(["write", "fdatasync"]), "EIO");
+    }
+    this.spoiled.add(number);
+    this.startLater(computer, fault.forUs + 500_000);
+    return true;
+  }
+
+  private syncsLater({ number }: Computer): boolean {
+    return this.world.plan.os.includes(number);
+  }
+
+  /** What is not synced when the power fails is memory: where none may be taken, the process alone dies. */
+  private losePower(computer: Computer): void {
+    if (!this.syncsLater(computer)) {
+      computer.losePower();
+    } else if (computer.node === null && !computer.hasUnsyncedNote) {
+      computer.losePower();
+      this.nothingUnsynced += 1;
+    } else if (!this.mayTakeMemory(computer.number)) {
+      computer.kill();
+    } else {
+      computer.losePower();
+      if (computer.hasUnsyncedNote) this.amnesiac.add(computer.number);
+    }
+  }
+
+  /** The machine is started anew after a clean stop, which has left nothing to lose. */
+  private rebootLater(computer: Computer, forUs: number): void {
+    this.world.scheduler.after(forUs, () => {
+      if (!this.isOver && computer.node === null && !computer.hasUnsyncedNote) this.losePower(computer);
+    });
+  }
+
+  /** No mark vouches for the last batch of one that syncs later: nobody could notice that it rots before the next start. */
+  private mayRot(computer: Computer): boolean {
+    return !computer.powerLost && !this.syncsLater(computer);
   }
 
   private leaderDown(fault: Fault): boolean {
@@ -177,7 +232,7 @@ export class Nemesis {
   /** Whether one node more may lose its memory and a majority of those that vote still has its own. */
   private mayTakeMemory(node: NodeId): boolean {
     const { nodes } = this.world.plan;
-    const lost = new Set(this.amnesiac).add(node);
+    const lost = new Set([...this.amnesiac, ...this.failing.keys()]).add(node);
     for (const { number } of this.world.computers) if (!this.isSettled(number)) lost.add(number);
     const voters = Math.min(nodes, VOTERS_MAX);
     const votersLost = [...lost].filter((it) => it <= voters).length;

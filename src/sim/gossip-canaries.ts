@@ -10,7 +10,7 @@ import type { Peer } from "../protocols/gossip/peers.js";
 import { VectorRepair } from "../protocols/gossip/repair.js";
 import { SequenceSet } from "../protocols/gossip/sequence-set.js";
 import { Sweeper } from "../protocols/gossip/sweeper.js";
-import type { Canary } from "./canaries.js";
+import { type Canary, FORGETS_POLITELY } from "./canaries.js";
 
 /** Writes take effect, and are answered, as soon as they are handed to the disk. */
 class UnsyncedGossip extends Gossip {
@@ -191,4 +191,5 @@ export const GOSSIP_CANARIES: readonly Canary[] = [
     story: "a comparison of trees does not bring deletes",
     makeGossip: gossipWithAntiEntropy(LivingAntiEntropy),
   },
+  FORGETS_POLITELY,
 ];

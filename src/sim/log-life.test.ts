@@ -172,7 +172,7 @@ describe("a log at work", () => {
     world.disk.callLog = (call) => world.calls.push(call);
     world.store(1, 4, entry(4));
     world.log.cut(1, 1);
-    world.log.retrySpace();
+    world.log.tick();
     expect(world.calls).toEqual([]);
   });
 
@@ -294,7 +294,7 @@ describe("old segments", () => {
     world.log.cut(1, 30);
     world.settle();
     expect(world.disk.fileNames()).toContain("log-0000000001");
-    for (let tick = 0; tick < world.options.spaceRetryTicks; tick += 1) world.log.retrySpace();
+    for (let tick = 0; tick < world.options.spaceRetryTicks; tick += 1) world.log.tick();
     world.settle();
     expect(world.disk.fileNames()).toEqual(["log-0000000007", "log-0000000008", "log-marks"]);
   });
@@ -314,7 +314,7 @@ describe("a full disk", () => {
   const room = 8192 + 2 * SMALL_LOG.segmentBytes;
 
   function tick(world: LogWorld): void {
-    for (let i = 0; i < SMALL_LOG.spaceRetryTicks; i += 1) world.log.retrySpace();
+    for (let i = 0; i < SMALL_LOG.spaceRetryTicks; i += 1) world.log.tick();
     world.settle();
   }
 

@@ -89,6 +89,8 @@ export interface NodePlan {
   readonly snapshotChunkBytes: number;
   readonly retainedBytes: number;
   readonly requestTimeoutMs: number;
+  /** Between two syncs of a node that writes first and syncs later. */
+  readonly syncTicks: number;
 }
 
 /** Everything that one simulation depends on, as plain data: a plan gives one run. */
@@ -100,6 +102,8 @@ export interface SimulationPlan {
   readonly node: NodePlan;
   readonly network: NetworkOptions;
   readonly clocks: readonly ClockPlan[];
+  /** Nodes with durability `os`; the others have `sync`. */
+  readonly os: readonly number[];
   readonly workload: WorkloadPlan;
   readonly faults: readonly Fault[];
   /** How long faults and clients go on before everything is mended. */
@@ -115,21 +119,28 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
   // Past five the others learn.
   const nodes = new Random(seed).fork("learners").pick([...Array<number>(30).fill(few), 6, 7]);
   const faultyUs = between(random, 2, 5) * SECOND_US;
+  const durability = new Random(seed).fork("durability");
   return {
     seed,
     protocol,
     canary,
     nodes,
-    node: planNode(random),
+    node: { ...planNode(random), syncTicks: durability.pick([2, 10, 50]) },
     network: planNetwork(random),
     clocks: Array.from({ length: nodes }, () => planClock(random)),
+    os: planOs(durability, nodes),
     workload: withoutOrder(protocol, planWorkload(random, new Random(seed).fork("whole keyspaces"))),
     faults: planFaults(random, nodes, faultyUs),
     faultyUs,
   };
 }
 
-function planNode(random: Random): NodePlan {
+function planOs(random: Random, nodes: number): number[] {
+  const share = random.pick([0, 0, 0, 0.5, 1]);
+  return Array.from({ length: nodes }, (_, i) => i + 1).filter(() => random.chance(share));
+}
+
+function planNode(random: Random): Omit<NodePlan, "syncTicks"> {
   return {
     tickMs: 20,
     electionTicks: between(random, 8, 15),

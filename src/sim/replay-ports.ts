@@ -93,6 +93,10 @@ class ReplayDisk implements Disk {
     this.ports.simple("write", `${name} ${offset} ${sync}`, bytes, done);
   }
 
+  sync(name: string, done: Done): void {
+    this.ports.simple("sync", name, null, done);
+  }
+
   read(name: string, offset: number, length: number, done: DoneWith<Uint8Array>): void {
     this.ports.begin("read", `${name} ${offset} ${length}`, null, (error, reader, kind) => {
       done(error, kind === ValueKind.bytes ? copyBytes(reader.blob()) : new Uint8Array(0));

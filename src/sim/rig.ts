@@ -129,8 +129,8 @@ export abstract class Rig implements WorldObserver {
   }
 
   private noticed(node: number, message: string): void {
-    const kind = this.coverage.noticed(message);
-    if (kind === "damaged data set aside" && !this.nemesis.isAmnesiac(node)) {
+    this.coverage.noticed(message);
+    if (message.includes("set aside") && !this.nemesis.mayLoseMemory(node)) {
       this.world.violate(`node ${node} throws a memory away that nobody had touched: ${message}`);
     }
   }
@@ -160,6 +160,8 @@ export abstract class Rig implements WorldObserver {
       buildVersion: "sim",
       tickMs: plan.node.tickMs,
       requestTimeoutMs: plan.node.requestTimeoutMs,
+      durability: plan.os.includes(node) ? "os" : "sync",
+      bootId: `boot ${this.world.computer(node).boots}`,
       checkpointBytes: plan.node.checkpointBytes,
       quietCheckpointBytes: 1_024,
       quietTicks: 15,
@@ -170,6 +172,7 @@ export abstract class Rig implements WorldObserver {
         batchBytesMax: 6_144,
         reserveBytes: 6_144,
         spaceRetryTicks: 5,
+        syncTicks: plan.node.syncTicks,
         verdict: (provenDurable) => this.judgeBytes(provenDurable),
       },
       raft: {

@@ -45,6 +45,7 @@ function* smallerPlans(plan: SimulationPlan): Generator<SimulationPlan> {
       yield { ...plan, faults: faults.filter((_, i) => i < start || i >= start + size) };
     }
   }
+  if (plan.os.length > 0) yield { ...plan, os: [] };
   if (plan.faultyUs > 500_000) yield { ...plan, faultyUs: Math.floor(plan.faultyUs / 2) };
   if (workload.clients > 1) yield { ...plan, workload: { ...workload, clients: workload.clients - 1 } };
   if (workload.surveyors > 0) yield { ...plan, workload: { ...workload, surveyors: 0, flushPerMille: 0 } };

@@ -38,6 +38,7 @@ const MUST_BE_REACHED = [
   "log damage found",
   "log tails cut",
   "lost folders noticed",
+  "machine crashes noticed",
   "memories regained",
   "nodes stopped by their disk",
   "operations bursts",
@@ -60,10 +61,13 @@ const MUST_BE_REACHED = [
   "operations walks",
   "operations walksMoved",
   "operations walksOvertaken",
+  "power lost with nothing unsynced",
   "replicas dropped",
   "segments cut",
   "snapshots installed",
   "state commits",
+  "syncs in the background",
+  "worlds with durability os",
   "worlds with learners",
 ];
 

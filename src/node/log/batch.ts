@@ -109,6 +109,7 @@ export class Batch {
     segment: number,
     offset: number,
     firstSequence: number,
+    syncedThrough: number,
     oldest: number,
   ): Uint8Array {
     assert(this.recordCount > 0, "log: a batch without records");
@@ -120,8 +121,7 @@ export class Batch {
       this.payloadBytes,
       firstSequence,
       firstSequence + this.recordCount - 1,
-      // The batch before it was synced before this one is written: that is what makes a later batch a proof.
-      firstSequence - 1,
+      syncedThrough,
       oldest,
     );
     sealBatch(this.writer, header);

@@ -1,6 +1,7 @@
 import { assert } from "../../core/assert.js";
 import type { GroupId, LogRecord } from "../../core/machine.js";
 import type { Disk, DiskError } from "../ports.js";
+import { BackgroundSync, type SyncListener } from "./background-sync.js";
 import { Batch } from "./batch.js";
 import { type DiskTask, runDiskTask } from "./disk-task.js";
 import { RECORD_OVERHEAD_BYTES, segmentName } from "./format.js";
@@ -12,7 +13,7 @@ import { Segment, type SegmentList } from "./segments.js";
 
 /** What the log tells the node. Called out of a disk callback, never out of a call to the log. */
 export interface LogListener {
-  /** Every record of `group` up to write sequence `seq` is durable. */
+  /** Every record of `group` up to write sequence `seq` is durable; with {@link Log.syncLater}, with the operating system. */
   logDurable(group: GroupId, seq: number): void;
   /** A write or a sync failed: what it left on the disk is unknown, so the log takes nothing more. The node stops. */
   logFailed(error: DiskError): void;
@@ -24,6 +25,7 @@ export interface LogListener {
 }
 
 export interface LogStatus {
+  /** Every record of the log up to here is on the disk. */
   readonly durableThrough: number;
   readonly segments: number;
   /** Bytes that wait for the disk or are on their way to it. */
@@ -40,10 +42,14 @@ const FREE_BATCHES_MAX = 2;
 
 /**
  * The write-ahead log of a node, shared by all of its groups. A turn's records make one batch, written and synced at
- * once; the next one is not begun before that sync has returned, so that at most one batch is ever in doubt.
+ * once; the next one is not begun before that sync has returned, so that at most one batch is ever in doubt. With
+ * {@link syncLater} that is so for the death of the process alone: a batch counts once it is written.
  */
-export class Log implements MarkListener {
+export class Log implements MarkListener, SyncListener {
   private marks!: MarkFile;
+  private background!: BackgroundSync;
+  private syncsLater = false;
+  private ticksToSync = 0;
   private segments!: SegmentList;
   private identity = 0;
   private generation = 0;
@@ -57,6 +63,7 @@ export class Log implements MarkListener {
   private queuedBytes = 0;
   private readonly free: Batch[] = [];
   private inFlight: Batch | null = null;
+  private inFlightSynced = true;
   private submitted = false;
 
   private spare: SpareState = SpareState.none;
@@ -107,6 +114,7 @@ export class Log implements MarkListener {
     this.segments = position.segments;
     this.hardStates = position.hardStates;
     this.marks = new MarkFile(this.disk, position.identity, position.generation, position.markSlot, this);
+    this.background = new BackgroundSync(this.disk, position.nextSequence - 1, this);
     this.oldestMarked = this.segments.oldest.number;
     if (position.spareReady) this.spare = SpareState.ready;
     else if (this.segments.current.opened) this.createSpare();
@@ -151,9 +159,39 @@ export class Log implements MarkListener {
     this.reclaim();
   }
 
-  /** Called at each tick: looks now and then whether a full disk has room again. */
-  retrySpace(): void {
+  /**
+   * From now on a batch is stored once it is written, and synced within {@link LogOptions.syncTicks}; or, with `false`,
+   * when it is synced, as at first. Who switches it on has made durable that a crash of the machine may take what was
+   * stored; and takes that back only once, switched off, the log {@link isSynced}.
+   */
+  syncLater(later: boolean): void {
     if (this.state !== "open") return;
+    this.syncsLater = later;
+    if (!later) this.background.begin();
+  }
+
+  /** Nothing that was stored, or will be by what is on its way to the disk, waits for a sync. */
+  get isSynced(): boolean {
+    return this.background.isDone && (this.inFlight === null || this.inFlightSynced);
+  }
+
+  /** Records written so far, in this life of the log and before. */
+  get recordCount(): number {
+    return this.nextSequence - 1;
+  }
+
+  /** Once a tick of the node. */
+  tick(): void {
+    if (this.state !== "open") return;
+    this.retrySpace();
+    this.ticksToSync -= 1;
+    if (this.ticksToSync > 0) return;
+    this.ticksToSync = this.options.syncTicks;
+    this.background.begin();
+  }
+
+  /** Looks now and then whether a full disk has room again. */
+  private retrySpace(): void {
     if (this.spare !== SpareState.failed && this.doomed.length === 0) return;
     this.ticksToRetry -= 1;
     if (this.ticksToRetry > 0) return;
@@ -177,7 +215,7 @@ export class Log implements MarkListener {
   }
 
   private get durableThrough(): number {
-    return this.nextSequence - 1;
+    return this.background.syncedThrough;
   }
 
   private writeNext(): void {
@@ -191,8 +229,10 @@ export class Log implements MarkListener {
     const segment = this.segments.current;
     const first = this.nextSequence;
     const oldest = this.segments.oldest.number;
-    const bytes = batch.seal(this.identity, this.generation, segment.number, segment.used, first, oldest);
-    this.disk.write(segmentName(segment.number), segment.used, bytes, true, this.batchWritten);
+    const { number, used } = segment;
+    const bytes = batch.seal(this.identity, this.generation, number, used, first, this.durableThrough, oldest);
+    this.inFlightSynced = !this.syncsLater;
+    this.disk.write(segmentName(number), used, bytes, this.inFlightSynced, this.batchWritten);
   }
 
   /** Goes over to the spare segment. False if there is none yet: the batch then waits for it. */
@@ -215,11 +255,13 @@ export class Log implements MarkListener {
     const segment = this.segments.current;
     segment.used += batch.diskBytes;
     this.nextSequence += batch.recordCount;
+    const synced = this.inFlightSynced;
+    this.background.wrote(segment.number, batch.recordCount, synced);
     this.inFlight = null;
     this.settle(batch);
     if (this.submitted) this.writeNext();
     if (!segment.opened) this.segmentOpened(segment);
-    else if (this.inFlight === null) this.mark(false);
+    else if (synced && this.inFlight === null) this.mark(false);
     this.checkRoom();
     this.report(batch);
   };
@@ -237,7 +279,7 @@ export class Log implements MarkListener {
     if (this.free.length < FREE_BATCHES_MAX) this.free.push(batch);
   }
 
-  /** The new segment's first batch is durable. */
+  /** The new segment's first batch is stored. */
   private segmentOpened(segment: Segment): void {
     segment.opened = true;
     // Synced, so that the loss of this whole file would be noticed even after a power failure.
@@ -248,6 +290,18 @@ export class Log implements MarkListener {
 
   private mark(sync: boolean): void {
     this.marks.write(this.durableThrough, this.segments.oldest.number, sync);
+  }
+
+  logSynced(): void {
+    if (this.state !== "open") return;
+    this.mark(false);
+    this.removeDoomed();
+    // What was written meanwhile, too, if that is what somebody waits for.
+    if (!this.syncsLater) this.background.begin();
+  }
+
+  syncFailed(error: DiskError): void {
+    if (this.state === "open") this.fail(error);
   }
 
   private createSpare(): void {
@@ -305,7 +359,10 @@ export class Log implements MarkListener {
   private removeDoomed(): void {
     if (this.removing || this.state !== "open" || this.doomed.length === 0) return;
     if (this.doomed[0].number >= this.oldestMarked) return;
+    // Not from under a sync: it goes when that has returned.
+    if (this.background.busy) return;
     this.removing = true;
+    this.background.forget(this.doomed[0].number);
     this.disk.remove(segmentName(this.doomed[0].number), this.segmentRemoved);
   }
 

@@ -25,6 +25,8 @@ export interface LogOptions {
   readonly reserveBytes: number;
   /** Ticks between two attempts to make a segment on a full disk. */
   readonly spaceRetryTicks: number;
+  /** Ticks between two syncs of what was written without one. */
+  readonly syncTicks: number;
   readonly verdict: Verdict;
 }
 
@@ -33,6 +35,7 @@ export const LOG_DEFAULTS = {
   batchBytesMax: 4 * 1024 * 1024,
   reserveBytes: 8 * 1024 * 1024,
   spaceRetryTicks: 50,
+  syncTicks: 50,
   verdict: soundVerdict,
 } as const;
 
@@ -46,4 +49,5 @@ export function checkLogOptions(options: LogOptions): void {
   assert(options.reserveBytes >= options.batchBytesMax, "log: the reserve must take a batch");
   assert(options.reserveBytes < options.segmentBytes, "log: the reserve must be less than a segment");
   assert(options.spaceRetryTicks > 0, "log: retries must be some ticks apart");
+  assert(options.syncTicks > 0, "log: syncs must be some ticks apart");
 }

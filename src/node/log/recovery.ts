@@ -66,6 +66,11 @@ interface FoundMarks {
   readonly newestSlot: number;
 }
 
+interface SegmentInDoubt {
+  readonly file: FileInfo;
+  readonly lastSequence: number;
+}
+
 class LogRecovery {
   private readonly memory = new LogMemory();
 
@@ -73,6 +78,10 @@ class LogRecovery {
   private endScan: SegmentScan | null = null;
   private endOffset = 0;
   private lastBatchOffset = -1;
+  /** Everything through this record is on the disk: the newest mark or batch that says so. */
+  private durableThrough = 0;
+  /** Segments before the end one that had more than that when they were read. */
+  private readonly inDoubt: SegmentInDoubt[] = [];
   private problem = "";
   /** Why what should follow the end was once durable; "" if nothing says so. */
   private proof = "";
@@ -134,6 +143,7 @@ class LogRecovery {
   /** Ascending, from the oldest segment that the marks call needed, until the log ends for good. */
   private *readSegments(files: FileInfo[], mark: Mark): DiskTask<void> {
     this.memory.oldestSegment = mark.oldestSegment;
+    this.durableThrough = mark.durableThrough;
     let first = 0;
     let expected = 0;
     for (const file of files) {
@@ -142,7 +152,7 @@ class LogRecovery {
       if (first === 0) first = number;
       else if (number !== expected) throw new LogDamage(`${segmentName(expected)} is missing`);
       expected = number + 1;
-      this.readSegment(new SegmentScan(yield* this.readAll(file), number, mark.identity));
+      this.readSegment(new SegmentScan(yield* this.readAll(file), number, mark.identity), file);
     }
     // A batch may know of deletions that a damaged mark has forgotten.
     if (first === 0 || first > this.memory.oldestSegment) {
@@ -155,11 +165,13 @@ class LogRecovery {
     this.memory.generation = Math.max(this.memory.generation, mark.generation);
   }
 
-  private readSegment(scan: SegmentScan): void {
+  private readSegment(scan: SegmentScan, file: FileInfo): void {
     const isFirst = this.endScan === null;
     // A log that continues here has nothing of worth behind the end that was found in the segment before.
     const offset = this.proof === "" ? this.takeBatches(scan, isFirst) : 0;
     if (isFirst || offset > 0) {
+      this.inDoubt.push({ file, lastSequence: this.memory.nextSequence - 1 });
+      while (this.inDoubt.length > 0 && this.inDoubt[0].lastSequence <= this.durableThrough) this.inDoubt.shift();
       this.endScan = scan;
       this.endOffset = offset;
       this.unclean.length = 0;
@@ -169,7 +181,7 @@ class LogRecovery {
     }
     const later = this.proof === "" ? scan.laterProof(offset, this.memory.nextSequence) : null;
     if (later !== null) {
-      this.proof = `the batch in ${scan.name} at ${later.offset} says that record ${later.durableThrough} was durable`;
+      this.proof = `the batch in ${scan.name} at ${later.offset} says that record ${later.firstSequence - 1} was stored`;
     }
   }
 
@@ -185,6 +197,7 @@ class LogRecovery {
         break;
       }
       this.memory.takeBatch(scan, batch);
+      this.durableThrough = Math.max(this.durableThrough, batch.durableThrough);
       last = offset;
       offset += batch.diskBytes;
     }
@@ -227,7 +240,8 @@ class LogRecovery {
       throw new LogDamage(this.proof === "" ? where : `${where}, although ${this.proof}`);
     }
     if (this.memory.nextSequence === 1) return yield* this.createAnew(files, cutTail);
-    yield* this.secureEnd(end, marks.newest);
+    for (const { file } of this.inDoubt) if (file.name !== end.name) yield* this.secure(file, marks.newest.identity);
+    yield* this.secureEnd(end);
     const generation = this.memory.generation + 1;
     const slot = 1 - marks.newestSlot;
     const identity = marks.newest.identity;
@@ -254,17 +268,24 @@ class LogRecovery {
   }
 
   /**
-   * Makes the end of the log what this recovery takes it for, whatever happens next. The last batch may have been read
-   * from memory that never reached the disk (a killed process), so it is written again unless a mark vouches for it:
-   * equal bytes, so that a crash meanwhile cannot harm it. Behind it come zeros up to the end of the torn rest.
+   * Makes the end of the log what this recovery takes it for, whatever happens next. Batches may have been read from
+   * memory that never reached the disk (a killed process), so they are written again unless something vouches for them:
+   * equal bytes, so that a crash meanwhile cannot harm them. (A sync alone would not do: that of a process that found
+   * its disk failing may have left pages that pass for written.) Behind them come zeros up to the end of the torn rest.
    */
-  private *secureEnd(end: SegmentScan, mark: Mark): DiskTask<void> {
-    const inDoubt = mark.durableThrough < this.memory.nextSequence - 1;
-    const from = inDoubt ? this.lastBatchOffset : this.endOffset;
+  private *secureEnd(end: SegmentScan): DiskTask<void> {
+    const from = end.firstBeyond(this.durableThrough, this.endOffset);
     const to = end.endOfUse(this.endOffset);
     if (from === to) return;
     const bytes = end.bytes.slice(from, to);
     bytes.fill(0, this.endOffset - from);
     yield* writeSynced(this.disk, end.name, from, bytes);
+  }
+
+  private *secure(file: FileInfo, identity: number): DiskTask<void> {
+    const scan = new SegmentScan(yield* this.readAll(file), segmentOfName(file.name), identity);
+    const end = scan.endOfUse(0);
+    const from = scan.firstBeyond(this.durableThrough, end);
+    if (from < end) yield* writeSynced(this.disk, file.name, from, scan.bytes.slice(from, end));
   }
 }

@@ -43,16 +43,27 @@ export class SegmentScan {
   }
 
   /**
-   * A sound header at or behind `offset` that says that `sequence` was durable before it was written; null if there is
-   * none. Its payload does not matter: a batch is begun only after the one before it was synced.
+   * A sound header at or behind `offset` of a batch that follows record `sequence`; null if there is none. Its payload
+   * does not matter: a batch is begun only after the one before it was stored.
    */
   laterProof(offset: number, sequence: number): BatchHeader | null {
     for (let at = offset; at < this.bytes.length; at += SECTOR_BYTES) {
       if (this.bytes[at] === 0) continue;
       const header = this.headerAt(at);
-      if (typeof header !== "string" && header.durableThrough >= sequence) return header;
+      if (typeof header !== "string" && header.firstSequence > sequence) return header;
     }
     return null;
+  }
+
+  /** Where, before `end`, the first batch stands that goes beyond `sequence`; `end` if none does. */
+  firstBeyond(sequence: number, end: number): number {
+    let offset = 0;
+    while (offset < end) {
+      const batch = this.headerAt(offset);
+      if (typeof batch === "string" || batch.lastSequence > sequence) return offset;
+      offset += batch.diskBytes;
+    }
+    return end;
   }
 
   /** End of the last sector at or behind `offset` that is not all zeros; `offset` when there is none. */

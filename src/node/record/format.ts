@@ -7,7 +7,7 @@
  * ```
  */
 export const RECORD_MAGIC = 0x43455247;
-export const RECORD_VERSION = 4;
+export const RECORD_VERSION = 5;
 
 export const EventKind = {
   start: 1,

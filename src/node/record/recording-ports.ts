@@ -139,6 +139,10 @@ class RecordingDisk implements Disk {
     this.disk.write(name, offset, bytes, sync, this.calls.done(call, done));
   }
 
+  sync(name: string, done: Done): void {
+    this.disk.sync(name, this.calls.done(this.calls.begin("sync", name, null), done));
+  }
+
   read(name: string, offset: number, length: number, done: DoneWith<Uint8Array>): void {
     const call = this.calls.begin("read", `${name} ${offset} ${length}`, null);
     this.disk.read(name, offset, length, this.calls.doneWith(call, writeBytes, done));

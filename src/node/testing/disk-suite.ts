@@ -158,6 +158,26 @@ export function diskSuite(name: string, makeWorld: () => DiskWorld): void {
       expect(await read("a", 0, 600)).toEqual(new Uint8Array(600));
     });
 
+    test("syncs a file, written to or not, and goes on with it", async () => {
+      await create("a", 4096);
+      await write("a", 0, pattern(1000, 1), false);
+      await call(world, (done) => disk.sync("a", done));
+      await write("a", 1000, pattern(1000, 2), false);
+      await call(world, (done) => disk.sync("a", done));
+      await call(world, (done) => disk.sync("a", done));
+      expect(await read("a", 0, 2000)).toEqual(Uint8Array.from([...pattern(1000, 1), ...pattern(1000, 2)]));
+      await expect(call(world, (done) => disk.sync("gone", done))).rejects.toMatchObject({ code: "ENOENT" });
+    });
+
+    test("writes while a sync is under way", async () => {
+      await create("a", 4096);
+      await write("a", 0, pattern(512, 1), false);
+      const synced = call(world, (done) => disk.sync("a", done));
+      await write("a", 512, pattern(512, 2), false);
+      await synced;
+      expect(await read("a", 0, 1024)).toEqual(Uint8Array.from([...pattern(512, 1), ...pattern(512, 2)]));
+    });
+
     test("several calls at once are each answered", async () => {
       await create("a", 4096);
       const answers = [0, 1, 2, 3].map((i) => write("a", i * 1024, pattern(1024, i), i % 2 === 0));
