@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { importProblems, nodeGlobals } from "./tidy/imports.js";
 import { projectProblems, rootProblems } from "./tidy/projects.js";
 import { purityProblems } from "./tidy/purity.js";
-import { LINES_MAX, lengthProblems, lockProblems, machinePathProblems } from "./tidy/text.js";
+import { engineProblems, LINES_MAX, lengthProblems, lockProblems, machinePathProblems } from "./tidy/text.js";
 import { isPure, listTree, PURE_ROOMS, ROOM_IMPORTS, ROOT, readTree, roomOf, showProblem } from "./tidy/tree.js";
 
 const tree = listTree();
@@ -239,6 +239,26 @@ describe("files", () => {
       lockProblems({ path: "x", text: JSON.stringify({ packages: { a: entry } }) }).length;
     expect(lock({ resolved: "https://registry.example/a.tgz" })).toBe(1);
     expect(lock({ version: "1.0.0", integrity: "sha512-x" })).toBe(0);
+  });
+
+  it("the rule on engines bites on a dependency that wants a newer Node.js", () => {
+    const lock = (node: string, dev = false) => {
+      const packages = { "": { engines: { node: ">=20.20" } }, a: { dev, engines: { node } } };
+      return engineProblems({ path: "x", text: JSON.stringify({ packages }) }).length;
+    };
+    for (const range of [">=22", ">=20.21", "^18.0.0", "^20.21.0 || >=22.1", "10.*"])
+      expect([range, lock(range)]).toEqual([range, 1]);
+    for (const range of [">= 8", ">=20.20.0", "^18 || ^20.19.0", "20 || >=22", "*"])
+      expect([range, lock(range)]).toEqual([range, 0]);
+    expect(lock(">=22", true)).toBe(0);
+  });
+
+  it("no dependency wants a newer Node.js than the package promises", () => {
+    expect(
+      readTree((path) => path === "package-lock.json")
+        .flatMap(engineProblems)
+        .map(showProblem),
+    ).toEqual([]);
   });
 
   it("the lock file names no registry", () => {

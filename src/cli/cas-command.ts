@@ -25,7 +25,11 @@ export function casCommand(): Command {
       version,
     )
     .argument("<value>", "the value; - reads it from stdin, byte by byte")
-    .option("--ttl <time>", "let the key expire after this time, e.g. 500ms, 30s, 7d", duration)
+    .option(
+      "--ttl <time>",
+      "let the key expire after this time: 500ms, 30s, 5m, 7d; a number alone counts seconds",
+      duration,
+    )
     .action(compareAndSet);
   return withExamples(addSessionFlags(command, "the key is at another version, or there, or gone: nothing was done"), [
     "gamut get stock --json     # tells the version, 42 say",

@@ -370,6 +370,31 @@ describe("up", () => {
     expect(readFileSync(join(folderOfOne, "node-1", "config.yaml"), "utf8")).toContain("durability: os");
   });
 
+  it("says what npm has done with flags that do not stand behind --", async () => {
+    const plain = await run(["up", "7101"]);
+    expect([plain.code, plain.err]).toEqual([2, expect.stringContaining('does not take "7101": everything is chosen')]);
+    const byNpm = await run(["up", "7101", "data"], { env: { npm_lifecycle_event: "start" } });
+    expect([byNpm.code, byNpm.err]).toEqual([2, expect.stringContaining("npm start -- --port-base 7101")]);
+  });
+
+  it("--memory is refused where data lie on the disk", async () => {
+    const lasting = join(folder, "one-lasting");
+    const base = await freePortBase(1);
+    const choice = ["--nodes", "1", "--data", lasting, "--port-base", String(base)];
+    const durable = await up(...choice);
+    await out("set", "kept", "x", "--address", `127.0.0.1:${base}`);
+    expect(await durable.stop()).toBe(0);
+    const refused = await run(["up", ...choice, "--memory"]);
+    expect(refused.code).toBe(3);
+    expect(refused.err).toMatch(/node-1 holds data on the disk, which --memory would not read.*--data/);
+    const file = join(lasting, "node-1", "config.yaml");
+    const node = await run(["node", "--config", file, "--durability", "memory"]);
+    expect([node.code, node.err]).toEqual([3, expect.stringContaining("durability: memory would not read")]);
+    const again = await up(...choice);
+    expect(await out("get", "kept", "--address", `127.0.0.1:${base}`)).toBe("x");
+    expect(await again.stop()).toBe(0);
+  }, 60_000);
+
   it("--memory --nodes 5: five nodes, and nothing left behind", async () => {
     const five = await freePortBase(5);
     const memory = await up("--nodes", "5", "--memory", "--data", join(folder, "five"), "--port-base", String(five));

@@ -127,6 +127,7 @@ export class Client {
     const call = {
       command,
       keyspace: keyspaceNamed(keyspace ?? DEFAULT_KEYSPACE),
+      life: 0,
       level: level === undefined ? null : levelByName(level),
       timeoutMs: Math.min(this.timeoutMs, TIMER_MS_MAX),
       id: null,

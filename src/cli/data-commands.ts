@@ -58,7 +58,11 @@ function setCommand(): Command {
     .argument("<value>", "the value; - reads it from stdin, byte by byte")
     .option("--nx", "only if the key is absent", false)
     .option("--xx", "only if the key is present", false)
-    .option("--ttl <time>", "let the key expire after this time, e.g. 500ms, 30s, 7d", duration)
+    .option(
+      "--ttl <time>",
+      "let the key expire after this time: 500ms, 30s, 5m, 7d; a number alone counts seconds",
+      duration,
+    )
     .option("--get", "write the value before to stdout, as get does", false)
     .action(set);
   return withExamples(addSessionFlags(command, "the condition (--nx, --xx) did not hold"), [

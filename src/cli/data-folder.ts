@@ -1,6 +1,6 @@
 /** The folder that a user names for data: made, tried, and shown. */
 import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
-import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { CliError, Exit } from "./exit.js";
 
 /** Absolute. `flag` names where it was chosen. @throws CliError if it is not there and cannot be made, or not be used */
@@ -43,6 +43,16 @@ function reason(error: NodeJS.ErrnoException): string {
     default:
       return error.message;
   }
+}
+
+/**
+ * A node that keeps everything in memory would begin empty beside data that its user may think it serves.
+ * `choice`: what asks for memory. @throws CliError
+ */
+export function refuseDurableData(folder: string, choice: string, flag: string): void {
+  if (!existsSync(join(folder, "log"))) return;
+  const found = `${shownFolder(folder)} holds data on the disk, which ${choice} would not read: the node would begin empty`;
+  throw new CliError(Exit.failed, `${found}; start without it, or choose another folder with ${flag}`);
 }
 
 /** As a person would write it from where they are: relative below the working folder, else absolute. */

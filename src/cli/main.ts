@@ -55,11 +55,23 @@ function upCommand(): Command {
         .conflicts("durability"),
     )
     .option("--no-restart", "leave a node that dies dead")
-    .action(async ({ nodes, data, portBase, durability, memory, restart }: UpFlags) => {
+    .allowExcessArguments()
+    .action(async ({ nodes, data, portBase, durability, memory, restart }: UpFlags, command: Command) => {
+      refuseArguments(command.args);
       const { up } = await import("./up.js");
       await up({ nodes, dataDir: data, portBase, durability: memory ? "memory" : (durability ?? "sync"), restart });
     });
   return withExamples(command, ["gamut up", "gamut up --nodes 5 --port-base 7101 --data /var/tmp/five"]);
+}
+
+/** Of `npm start --port-base 7101` npm keeps the flag, and hands its value on. */
+function refuseArguments(words: readonly string[]): void {
+  if (words.length === 0) return;
+  const why =
+    process.env.npm_lifecycle_event === "start"
+      ? "npm takes flags for itself unless they stand behind --, as in npm start -- --port-base 7101"
+      : "everything is chosen with flags: see gamut up --help";
+  throw new CliError(Exit.usage, `gamut up does not take ${JSON.stringify(words.join(" "))}: ${why}`);
 }
 
 function nodeCommand(): Command {

@@ -12,10 +12,10 @@ import { RECORDING_FILE } from "../runtime/recording.js";
 import { ClientListener } from "../server/listener.js";
 import type { NodeConfig } from "./config.js";
 import { configWarnings } from "./config-warnings.js";
-import { makeFolder } from "./data-folder.js";
+import { makeFolder, refuseDurableData } from "./data-folder.js";
 import { CliError, Exit } from "./exit.js";
 import { ParentLogger } from "./parent-logger.js";
-import { portInUse } from "./port-probe.js";
+import { portInUseFor } from "./port-probe.js";
 import { BUILD_VERSION } from "./version.js";
 
 /** A node that finds its data damaged starts again, as a new life, this often. */
@@ -23,6 +23,8 @@ const REBUILDS_MAX = 3;
 const READY_POLL_MS = 50;
 /** So long may pass between two syncs of the log with durability `os`. */
 const SYNC_MS = 1_000;
+/** How long a port that this process had may be another's when it starts its node again. */
+const PORT_RETRY_MS = 10_000;
 
 /** What a node under `gamut up` tells its parent. */
 export type NodeMessage =
@@ -34,6 +36,7 @@ export type NodeMessage =
 /** `recordFolder`: where to write all that enters the node; undefined: nowhere. @throws CliError before anything is done */
 export async function runNode(config: NodeConfig, recordFolder?: string): Promise<void> {
   if (config.durability !== "memory") makeFolder(config.dataDir, "--data-dir or dataDir");
+  else refuseDurableData(config.dataDir, "durability: memory", "--data-dir or dataDir");
   if (recordFolder !== undefined) takeRecordFolder(recordFolder);
   const own = new LineLogger({ node: config.node, level: config.log.level, json: config.log.json });
   const logger = process.connected ? new ParentLogger(own, (text) => tellParent({ type: "notice", text })) : own;
@@ -92,9 +95,11 @@ class NodeProcess {
   private async start(life: number): Promise<void> {
     const { config } = this;
     const { host, clientPort, peerPort } = config.listen;
+    // The first time somebody else runs there; at a later start it is a connection that will go.
+    const retryMs = this.rebuilds === 0 ? 0 : PORT_RETRY_MS;
     const problem =
-      (await portInUse(host, clientPort, "listen.clientPort or --client-port")) ??
-      (await portInUse(host, peerPort, "listen.peerPort or --peer-port"));
+      (await portInUseFor(retryMs, host, clientPort, "listen.clientPort or --client-port")) ??
+      (await portInUseFor(retryMs, host, peerPort, "listen.peerPort or --peer-port"));
     if (problem !== null) throw new Error(problem);
     this.member = await Member.start({
       node: nodeOptions(config),

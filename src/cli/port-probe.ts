@@ -1,6 +1,24 @@
 /** Finds out before a start whether a port is free, and if not, who has it. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
+import { outgoingPortHint } from "../runtime/listen.js";
+
+const PAUSE_MS = 100;
+
+/** As {@link portInUse}, but somebody may have the port for a moment: tried until it is free, or for so many ms. */
+export async function portInUseFor(
+  retryMs: number,
+  host: string,
+  port: number,
+  setting: string,
+): Promise<string | null> {
+  const untilMs = performance.now() + retryMs;
+  for (;;) {
+    const problem = await portInUse(host, port, setting);
+    if (problem === null || performance.now() >= untilMs) return problem;
+    await new Promise((done) => setTimeout(done, PAUSE_MS));
+  }
+}
 
 /** Null when the port can be listened on, else what is wrong and what to do. `setting` names where it was chosen. */
 export function portInUse(host: string, port: number, setting: string): Promise<string | null> {
@@ -17,7 +35,8 @@ function portProblem(error: NodeJS.ErrnoException, host: string, port: number, s
       const owner = processListeningOn(port);
       const who = owner === null ? "" : ` by process ${owner.pid} (${owner.command})`;
       const stop = owner === null ? "stop the process that listens there" : howToStop(owner);
-      return `port ${port} on ${host} is in use${who}: ${stop}, or choose another with ${setting}`;
+      const hint = owner === null ? outgoingPortHint(port) : "";
+      return `port ${port} on ${host} is in use${who}${hint}: ${stop}, or choose another with ${setting}`;
     }
     case "EACCES":
       return `port ${port} on ${host} needs privileges: choose one above 1023 with ${setting}`;

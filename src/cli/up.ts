@@ -9,7 +9,7 @@ import type { BackendStatus } from "../kv/backend.js";
 import type { Durability } from "../node/options.js";
 import { releaseFolder, takeFolder } from "../runtime/folder-lock.js";
 import { clusterConfigs, loadNodeConfig, type NodeConfig } from "./config.js";
-import { makeFolder, shownFolder } from "./data-folder.js";
+import { makeFolder, refuseDurableData, shownFolder } from "./data-folder.js";
 import { CliError, Exit } from "./exit.js";
 import type { NodeMessage } from "./node-process.js";
 import { ownName } from "./own-name.js";
@@ -46,6 +46,7 @@ export async function up(options: UpOptions): Promise<void> {
   const lock = takeFolder(folder);
   try {
     if (durability !== "memory") refuseOtherMembers(configs);
+    else for (const { dataDir } of configs) refuseDurableData(dataDir, "--memory", "--data");
     for (const { listen } of configs) {
       const problem =
         (await portInUse(listen.host, listen.clientPort, "--port-base")) ??

@@ -3,7 +3,7 @@ import { ResultKind } from "../kv/result.js";
 import type { RawOutcome } from "./call.js";
 import { buildSet, buildSum } from "./commands.js";
 import { type Key, keyString } from "./key.js";
-import type { CallOptions } from "./options.js";
+import { type CallOptions, checkOptions } from "./options.js";
 import { callError, failed, GamutError, type Outcome } from "./outcome.js";
 import type { ValueCodec } from "./values.js";
 import { fromVersionstamp, toVersionstamp } from "./versionstamp.js";
@@ -40,8 +40,11 @@ export class Atomic<V> {
     return this;
   }
 
-  set(key: Key, value: V, { expireIn }: { readonly expireIn?: number } = {}): this {
-    return this.add(() => buildSet(key, value, expireIn, this.values));
+  set(key: Key, value: V, options: { readonly expireIn?: number } = {}): this {
+    return this.add(() => {
+      checkOptions("set of an atomic", options, { expireIn: true });
+      return buildSet(key, value, options.expireIn, this.values);
+    });
   }
 
   delete(key: Key): this {

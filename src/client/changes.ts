@@ -1,7 +1,7 @@
 import { decodeValue } from "./commands.js";
 import type { Feed, FeedEvent } from "./feed.js";
 import { type Key, type KeyRange, type ListedKey, showKey } from "./key.js";
-import type { WatchOptions } from "./options.js";
+import { type OptionNames, WATCH_OPTIONS, type WatchOptions } from "./options.js";
 import { GamutError } from "./outcome.js";
 import { Turns } from "./turns.js";
 import type { ValueCodec } from "./values.js";
@@ -15,6 +15,11 @@ export interface ChangesOptions extends WatchOptions {
   /** Whether the values of what is put are wanted. Default true. */
   readonly values?: boolean | undefined;
 }
+
+export const CHANGES_OPTIONS: OptionNames<ChangesOptions> = {
+  ...WATCH_OPTIONS,
+  ...{ level: true, from: true, snapshot: true, values: true },
+};
 
 /** `position`: to go on after it; "" within a snapshot. `versionstamp`: of the change. */
 export type Change<V, K extends Key = Key> =

@@ -4,13 +4,23 @@ import { type Result, ResultKind } from "../kv/result.js";
 import { tokenToText } from "../kv/token.js";
 import { Atomic } from "./atomic.js";
 import type { RawOutcome } from "./call.js";
-import { Changes, type ChangesOptions } from "./changes.js";
+import { CHANGES_OPTIONS, Changes, type ChangesOptions } from "./changes.js";
 import { Client } from "./client.js";
 import { buildSet, buildSum, decodeValue } from "./commands.js";
 import type { Feed } from "./feed.js";
 import { commonPrefix, type Key, keyRange, keyString, type Selector } from "./key.js";
-import { List, type ListOptions } from "./list.js";
-import { type CallOptions, type ConnectOptions, type LevelName, settingsFrom, type WatchOptions } from "./options.js";
+import { LIST_OPTIONS, List, type ListOptions } from "./list.js";
+import {
+  CALL_OPTIONS,
+  type CallOptions,
+  type ConnectOptions,
+  checkOptions,
+  type LevelName,
+  type OptionNames,
+  settingsFrom,
+  WATCH_OPTIONS,
+  type WatchOptions,
+} from "./options.js";
 import { callError, type Failure, failed, GamutError, type Outcome, type Unknown } from "./outcome.js";
 import { Session, sessionFrom } from "./session.js";
 import { bytes, type ValueCodec } from "./values.js";
@@ -21,7 +31,10 @@ import { Watch } from "./watch.js";
 export interface Entry<V, K extends Key = Key> {
   readonly key: K;
   readonly value: V | null;
-  /** Of its last write; order of texts is order of versions. */
+  /**
+   * Of its last write. The order of the texts is the order of the writes; but in a keyspace of gossip, where writes have no
+   * common order, two texts differ and tell no more.
+   */
   readonly versionstamp: string | null;
 }
 
@@ -29,6 +42,8 @@ export interface SetOptions extends CallOptions {
   /** The record expires so many ms after the write has taken effect. */
   readonly expireIn?: number;
 }
+
+const SET_OPTIONS: OptionNames<SetOptions> = { ...CALL_OPTIONS, expireIn: true };
 
 /** What a handle goes by, and hands on to those made from it. */
 export interface HandleState<V> {
@@ -91,7 +106,7 @@ export class Gamut<V = Uint8Array> {
   }
 
   async set(key: Key, value: V, options: SetOptions = {}): Promise<Outcome<{ readonly versionstamp: string }>> {
-    const raw = await this.call(() => buildSet(key, value, options.expireIn, this.state.values), options);
+    const raw = await this.call(() => buildSet(key, value, options.expireIn, this.state.values), options, SET_OPTIONS);
     return this.shown(raw, (result) => ({ versionstamp: toVersionstamp(result.version) }));
   }
 
@@ -116,7 +131,8 @@ export class Gamut<V = Uint8Array> {
 
   /** The records of a range, in order of their keys' bytes, page by page; each page is of one moment. */
   list<K extends Key>(selector: Selector<K>, options: ListOptions = {}): List<V, K> {
-    return new List(selector, options, this.state.values, (command) => this.call(() => command, options));
+    const { values } = this.state;
+    return new List(selector, options, values, (command) => this.call(() => command, options, LIST_OPTIONS));
   }
 
   /**
@@ -125,6 +141,7 @@ export class Gamut<V = Uint8Array> {
    * @throws GamutError for a key or an option that cannot be
    */
   watch<K extends Key>(keys: readonly K[], options: Omit<WatchOptions, "level"> = {}): Watch<V, K> {
+    checkOptions("watch", options, WATCH_OPTIONS);
     const names = keys.map(keyString);
     if (names.length === 0) throw new GamutError(callError("bad_request", "a watch needs a key"));
     const feed = this.feed({ ...options, level: "sequential", keys: names, prefix: "", values: false, skips: true });
@@ -139,6 +156,7 @@ export class Gamut<V = Uint8Array> {
    * @throws GamutError for bounds or an option that cannot be
    */
   changes<K extends Key>(selector: Selector<K>, options: ChangesOptions = {}): Changes<V, K> {
+    checkOptions("changes", options, CHANGES_OPTIONS);
     const range = keyRange(selector);
     const { values = true } = options;
     const feed = this.feed({ ...options, keys: null, prefix: commonPrefix(range), values, skips: false });
@@ -174,10 +192,15 @@ export class Gamut<V = Uint8Array> {
     this.state.client.close();
   }
 
-  private async call(build: () => Command, options: CallOptions): Promise<RawOutcome> {
+  private async call(
+    build: () => Command,
+    options: CallOptions,
+    known: OptionNames<unknown> = CALL_OPTIONS,
+  ): Promise<RawOutcome> {
     const { client, keyspace, session, level } = this.state;
     let command: Command;
     try {
+      checkOptions("this call", options, known);
       command = build();
     } catch (error) {
       return refusal(error);
@@ -212,7 +235,8 @@ function refusal(error: unknown): Failure | Unknown {
 /**
  * A client of the cluster that the nodes at these addresses (`host:port`) belong to. One is enough as long as it is up;
  * the others are found through it. Connections are made when they are needed, and anew when they break.
- * @throws GamutError bad_request for an address or an option that cannot be
+ * @throws GamutError bad_request for an address or an option's value that cannot be
+ * @throws TypeError for an option that there is not
  */
 export function connect<V = Uint8Array>(
   addresses: string | readonly string[],

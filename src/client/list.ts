@@ -6,7 +6,7 @@ import { tokenFromText, tokenToText } from "../kv/token.js";
 import type { RawOutcome } from "./call.js";
 import { decodeValue } from "./commands.js";
 import { type Key, type KeyRange, keyRange, type ListedKey, type Selector, showKey } from "./key.js";
-import { type CallOptions, wholeNumber } from "./options.js";
+import { CALL_OPTIONS, type CallOptions, checkOptions, type OptionNames, wholeNumber } from "./options.js";
 import { callError, GamutError } from "./outcome.js";
 import type { ValueCodec } from "./values.js";
 import { toVersionstamp } from "./versionstamp.js";
@@ -23,6 +23,11 @@ export interface ListOptions extends CallOptions {
   /** Records asked for at once, up to 10,000; default 500. A page ends early after 1 MiB. */
   readonly batchSize?: number;
 }
+
+export const LIST_OPTIONS: OptionNames<ListOptions> = {
+  ...CALL_OPTIONS,
+  ...{ limit: true, cursor: true, batchSize: true },
+};
 
 /** A record that was there. */
 export interface ListEntry<V, K extends Key> {
@@ -50,6 +55,7 @@ export class List<V, K extends Key> implements AsyncIterableIterator<ListEntry<V
     private readonly values: ValueCodec<V>,
     private readonly call: (command: Command) => Promise<RawOutcome>,
   ) {
+    checkOptions("list", options, LIST_OPTIONS);
     const { limit, cursor, batchSize = BATCH_SIZE } = options;
     this.range = keyRange(selector);
     this.batchSize = wholeNumber("batchSize", batchSize);

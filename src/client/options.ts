@@ -26,6 +26,23 @@ export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What options there are, for those whose compiler does not say it: a misspelt one must not pass for the default. */
+export type OptionNames<T> = Readonly<Record<keyof T, true>>;
+
+export const WATCH_OPTIONS: OptionNames<Omit<WatchOptions, "level">> = { timeoutMs: true, signal: true };
+export const CALL_OPTIONS: OptionNames<CallOptions> = { level: true, timeoutMs: true, signal: true, explain: true };
+
+/** @throws TypeError that names the option which there is not */
+export function checkOptions(of: string, options: object, known: OptionNames<unknown>): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`the options of ${of} are ${String(options)}; they must be an object, as { explain: true }`);
+  }
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(known, name)) continue;
+    throw new TypeError(`${of} has no option ${JSON.stringify(name)}; it has ${Object.keys(known).join(", ")}`);
+  }
+}
+
 export interface ConnectOptions<V = Uint8Array> {
   /** Default "default". */
   readonly keyspace?: string;
@@ -67,11 +84,17 @@ const DEFAULTS: Settings = {
   backoffMs: 50,
   backoffMsMax: 2_000,
 };
+const CONNECT_OPTIONS: OptionNames<ConnectOptions<unknown>> = {
+  ...{ keyspace: true, values: true, level: true, timeoutMs: true, maxInFlight: true, maxInFlightBytes: true },
+  ...{ silenceMs: true, connectMs: true, backoffMs: true, backoffMsMax: true },
+};
+
 /** Longer than anybody waits, and what a timer can still hold. */
 const SETTING_MAX = 2_147_483_647;
 
-/** @throws GamutError bad_request */
+/** @throws GamutError bad_request @throws TypeError */
 export function settingsFrom(options: ConnectOptions<unknown>): Settings {
+  checkOptions("connect", options, CONNECT_OPTIONS);
   const settings: Record<string, number> = {};
   for (const [name, standard] of Object.entries(DEFAULTS)) {
     const value = (options as Record<string, unknown>)[name] ?? standard;

@@ -45,6 +45,10 @@ export interface Receipt {
   /** `os`: not yet synced there, but with their operating systems; undefined: synced. */
   readonly durability?: "os";
   readonly evidence: string;
+  /** In a keyspace without an order of writes, in place of leader, epoch and position: the write's time, or the read's. */
+  readonly clock?: { readonly ms: number; readonly logical: number };
+  /** Likewise: writes known to exist and missing on the node, and how many of its peers it hears from. */
+  readonly staleness?: { readonly missingWrites: number; readonly reachablePeers: number; readonly peers: number };
   /** All of it in a line, for people. */
   readonly text: string;
 }
@@ -89,10 +93,7 @@ export function callError(code: ErrorCode, message: string = ERRORS[code].summar
 }
 
 export function showReceipt(receipt: KvReceipt): Receipt {
-  const { protocol, node, leader, epoch, position, durableOn, evidence } = receipt;
   const asked = LEVEL_NAMES[receipt.asked];
   const given = LEVEL_NAMES[receipt.given];
-  const text = renderReceipt(receipt);
-  const shown = { asked, given, protocol, node, leader, epoch, position, durableOn, evidence, text };
-  return receipt.durability === undefined ? shown : { ...shown, durability: receipt.durability };
+  return { ...receipt, asked, given, text: renderReceipt(receipt) };
 }

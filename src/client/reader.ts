@@ -77,7 +77,7 @@ export class Reader implements Worker {
     const timeoutMs = Math.max(1, Math.min(Math.ceil(call.deadlineMs - nowMs), nodeTimeoutMs(this.cluster.settings)));
     const token = session.demand(keyspace);
     this.writer.reset();
-    encodeCall({ command, keyspace, level, timeoutMs, id: null, token, explain }, this.writer);
+    encodeCall({ command, keyspace, life: 0, level, timeoutMs, id: null, token, explain }, this.writer);
     read.isSent = true;
     link.send(this.writer.copy(), read);
   }

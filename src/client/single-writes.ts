@@ -4,6 +4,12 @@ import { learn, type PendingCall } from "./call.js";
 import type { Link } from "./link.js";
 import { callError } from "./outcome.js";
 
+/** A write that was sent, and the life of the keyspace that it was meant for. */
+export interface SingleWrite {
+  readonly call: PendingCall;
+  readonly life: number;
+}
+
 /**
  * Writes to a keyspace whose protocol gives them no common order: there is nobody who could tell a retry from a second
  * write. Each is sent once, and what happens to it on a connection that breaks nobody knows.
@@ -13,31 +19,33 @@ export class SingleWrites {
   private readonly bytes = new ByteWriter(1_024);
 
   /** `refused`: hears of a definite error, and answers whether it sees to the call itself. */
-  constructor(private readonly refused: (call: PendingCall, link: Link, error: CallError) => boolean) {}
+  constructor(private readonly refused: (sent: SingleWrite, link: Link, answer: CallAnswer) => boolean) {}
 
   get isBusy(): boolean {
     return this.underWay.size > 0;
   }
 
-  send(call: PendingCall, link: Link, timeoutMs: number): void {
+  /** `life`: of the keyspace, so that no write goes without an id into a later one that could tell a retry. */
+  send(call: PendingCall, life: number, link: Link, timeoutMs: number): void {
     const { command, keyspace, level, explain } = call;
     this.underWay.add(call);
     this.bytes.reset();
     encodeCall(
-      { command, keyspace, level, timeoutMs, id: null, token: call.session.demand(keyspace), explain },
+      { command, keyspace, life, level, timeoutMs, id: null, token: call.session.demand(keyspace), explain },
       this.bytes,
     );
     link.send(this.bytes.copy(), {
-      answered: (by, answer) => this.answered(call, by, answer),
+      answered: (by, answer) => this.answered({ call, life }, by, answer),
       lost: (by) => this.end(call, callError("unknown", `sent once, and not answered: ${by.problem}`)),
     });
   }
 
-  private answered(call: PendingCall, link: Link, answer: CallAnswer): void {
+  private answered(sent: SingleWrite, link: Link, answer: CallAnswer): void {
+    const { call } = sent;
     if (!this.underWay.has(call)) return;
     learn(call, answer, link.clusterId);
     const { error } = answer;
-    if (error?.definite && this.refused(call, link, error)) this.underWay.delete(call);
+    if (error?.definite && this.refused(sent, link, answer)) this.underWay.delete(call);
     else if (error !== null) this.end(call, error);
     else {
       this.underWay.delete(call);

@@ -1,4 +1,7 @@
-/** A record's version as text: 16 hex digits, so that the order of the texts is the order of the versions. */
+/**
+ * A record's version as text: 16 hex digits, so that the order of the texts is the order of the versions. (What a version
+ * tells depends on the protocol: of gossip it is a hash, equal or not.)
+ */
 const CHARS = 16;
 
 export function toVersionstamp(version: number): string {

@@ -1,8 +1,8 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Call } from "../codec/call.js";
 import { Random } from "../core/random.js";
 import { Op } from "../kv/command.js";
-import type { ErrorCode } from "../kv/errors.js";
+import { type ErrorCode, KvError } from "../kv/errors.js";
 import { connect, type Gamut, ok } from "./index.js";
 import { type Reaction, ScriptedNode, ScriptedStore } from "./testing/scripted-node.js";
 
@@ -26,6 +26,12 @@ function onCount(react: (n: number, call: Call) => Reaction): void {
     counts += 1;
     return react(counts, call);
   };
+}
+
+/** The store from which each counting write gets that error. */
+function failing(store: ScriptedStore, code: ErrorCode): ScriptedStore["execute"] {
+  const execute = store.execute.bind(store);
+  return (call) => execute(call, call.command.op === Op.increment ? new KvError(code) : null);
 }
 
 const sequences = (): string[] => node.written.map(({ sequence, counts }) => `${sequence}${counts ? "" : " nothing"}`);
@@ -78,11 +84,70 @@ test("what another moment may mend is tried again until the deadline", async () 
 });
 
 test("an executed error takes its place: the next sequence follows at once", async () => {
-  onCount((n) => (n === 1 ? "not_an_integer" : "silence"));
-  expect(await gamut.sum("n", 1)).toMatchObject({ kind: "error", code: "not_an_integer", definite: true });
-  void gamut.sum("n", 1);
-  while (node.written.length < 3) await new Promise((done) => setTimeout(done, 1));
-  expect(sequences()).toEqual(["1 nothing", "2", "3"]);
+  // Whatever it is: that it was executed is told by the answer, for a newer node has errors that this client does not know.
+  for (const [i, executed] of (["not_an_integer", "value_too_large", "not_a_decimal"] as const).entries()) {
+    onCount((n) => (n === 1 ? { executed } : "execute"));
+    expect(await gamut.sum("n", 1)).toMatchObject({ kind: "error", code: executed, definite: true });
+    expect(await gamut.sum("n", 1)).toMatchObject({ value: BigInt(i + 1) });
+  }
+  expect(sequences()).toEqual(["1 nothing", "2", "3", "4", "5", "6", "7"]);
+});
+
+test("an executed error is the answer to a retry as well, and not a doubt", async () => {
+  onCount((n) => (n === 1 ? "hang up, done later" : "execute"));
+  node.store.execute = failing(node.store, "value_too_large");
+  expect(await gamut.sum("n", 1)).toMatchObject({ kind: "error", code: "value_too_large", definite: true });
+});
+
+describe("a keyspace that is dropped and made again", () => {
+  const ids = (): string[] => node.calls.filter((call) => call.command.op === Op.increment).map(shownId);
+  const shownId = ({ id, life }: Call): string => `${life}: ${id === null ? "no id" : id.sequence}`;
+
+  test("without an order: its writes go without ids, and nothing is failed", async () => {
+    ok(await gamut.sum("n", 1));
+    node.store.remake(true);
+    const values = await Promise.all([gamut.sum("n", 1), gamut.sum("n", 1)]);
+    expect(values.map((outcome) => outcome.kind)).toEqual(["ok", "ok"]);
+    expect(await gamut.sum("n", 1)).toMatchObject({ value: 4n });
+    expect(ids()).toEqual(["1: 2", "1: 3", "1: 4", "2: no id", "2: no id", "2: no id"]);
+  });
+
+  test("with an order: its writes have ids again, and survive a broken connection", async () => {
+    node.store.remake(true);
+    ok(await gamut.sum("n", 1));
+    node.store.remake(false);
+    onCount((n) => (n === 2 ? "done, hang up" : "execute"));
+    expect(await gamut.sum("n", 1)).toMatchObject({ value: 2n });
+    expect(ids()).toEqual(["2: no id", "2: no id", "3: 2", "3: 2"]);
+  });
+
+  test("with an order, as before: its writes have a new id, and none is unknown", async () => {
+    ok(await gamut.sum("n", 1));
+    node.store.remake(false);
+    expect(await gamut.sum("n", 1)).toMatchObject({ value: 2n });
+    expect(ids()).toEqual(["1: 2", "1: 3", "2: 2"]);
+  });
+
+  test("a write that may have been done in the life before is unknown, and not done again", async () => {
+    ok(await gamut.sum("n", 1));
+    onCount((n) => {
+      if (n > 1) return "execute";
+      node.store.execute(node.calls.at(-1)!);
+      node.store.remake(true);
+      return "hang up";
+    });
+    expect(await gamut.sum("n", 1)).toMatchObject({ kind: "unknown", definite: false });
+    expect(await gamut.sum("n", 1)).toMatchObject({ value: 3n });
+  });
+
+  test("what a session's token says is gone is its own affair", async () => {
+    ok(await gamut.sum("n", 1));
+    onCount((n) => (n === 1 ? "keyspace_gone" : "execute"));
+    node.store.lifeTold = 0;
+    expect(await gamut.sum("n", 1)).toMatchObject({ kind: "error", code: "keyspace_gone" });
+    expect(await gamut.sum("n", 1)).toMatchObject({ value: 2n });
+    expect(ids()).toEqual(["1: 2", "1: 3", "1: 4"]);
+  });
 });
 
 test("later sequences are sent again behind the one that was refused, in order", async () => {
@@ -166,9 +231,10 @@ test("whatever nodes do: done is done once, an error is never done, whatever com
     const random = new Random(seed);
     const store = new ScriptedStore();
     const nodes = [await ScriptedNode.start(store, 1), await ScriptedNode.start(store, 2)];
-    // Now and then the store forgets whom it knew.
+    // Now and then the store forgets whom it knew, or the keyspace is made again.
     for (const each of nodes) {
       each.react = () => {
+        if (random.chance(0.005)) store.remake(random.chance(0.5));
         if (random.chance(0.002)) return "session_expired";
         return random.chance(0.15) ? random.pick(reactions) : "execute";
       };

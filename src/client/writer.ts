@@ -8,21 +8,19 @@ import { type Attempt, backoff, type Link } from "./link.js";
 import { nodeTimeoutMs } from "./options.js";
 import { callError } from "./outcome.js";
 import { overdue } from "./reader.js";
-import { SingleWrites } from "./single-writes.js";
+import { type SingleWrite, SingleWrites } from "./single-writes.js";
 
 /** Fewer than the results that the store keeps of one client: the answer to a retry is still there. */
 const PLACES_MAX = 256;
 /** A client id that was not used for so long is replaced: the store forgets those that idle for an hour. */
 const IDLE_MS_MAX = 600_000;
 
-/** The command did run: its place in the order is taken, though it had no effect. */
-const EXECUTED: ReadonlySet<string> = new Set(["not_an_integer", "overflow", "conflict"]);
-/** Nothing can be written under this client id any more. */
-const NO_SUCH_PLACE: ReadonlySet<string> = new Set(["keyspace_unknown", "keyspace_gone", "wrong_cluster"]);
+/** Nothing can be written at all. */
+const NO_SUCH_PLACE: ReadonlySet<string> = new Set(["keyspace_unknown", "wrong_cluster"]);
 
 /** One sequence of the client id. */
 class Place {
-  /** The round in which it was last sent; 0: never. */
+  /** The round in which it was last sent; 0: it was not, or that sending was answered. */
   round = 0;
   /** Sendings of which it is not known that they had no effect. */
   doubts = 0;
@@ -75,9 +73,13 @@ export class Writer implements Worker {
   private failures = 0;
   private usedMs = 0;
   private problem = "";
-  /** The keyspace's protocol makes no order, and takes no ids. */
+  /** Which life of the keyspace the id belongs to, and what else is known of it; 0: not asked yet. */
+  private life = 0;
+  /** The protocol of that life makes no order, and takes no ids. */
   private isOrderless = false;
-  private readonly singles = new SingleWrites((call, link, error) => this.singleRefused(call, link, error));
+  /** That life is over: what is under way is heard to its end, and then a later one is asked for. */
+  private isOver = false;
+  private readonly singles = new SingleWrites((...refusal) => this.singleRefused(...refusal));
   private readonly bytes = new ByteWriter(1_024);
 
   constructor(
@@ -101,6 +103,7 @@ export class Writer implements Worker {
   pump(): void {
     if (!this.isBusy || this.opening || this.cluster.closed) return;
     const nowMs = performance.now();
+    if (this.isOver && !this.endLife()) return;
     if (nowMs < this.retryAtMs || !this.chooseLink()) return;
     if (nowMs - this.usedMs > IDLE_MS_MAX && !this.places.some((place) => place.call !== null)) this.dropId();
     if (this.isOrderless) this.sendSingles(nowMs);
@@ -137,7 +140,7 @@ export class Writer implements Worker {
   }
 
   private send(place: Place, nowMs: number): void {
-    const { keyspace, client, openedMs } = this;
+    const { keyspace, life, client, openedMs } = this;
     const { call, sequence } = place;
     const nodeMs = nodeTimeoutMs(this.cluster.settings);
     const timeoutMs = call === null ? nodeMs : Math.max(1, Math.min(Math.ceil(call.deadlineMs - nowMs), nodeMs));
@@ -145,7 +148,7 @@ export class Writer implements Worker {
     const { command, level, explain } = call ?? NOTHING;
     const token = call === null ? null : call.session.demand(keyspace);
     this.bytes.reset();
-    encodeCall({ command, keyspace, level, timeoutMs, id, token, explain }, this.bytes);
+    encodeCall({ command, keyspace, life, level, timeoutMs, id, token, explain }, this.bytes);
     place.round = this.round;
     place.doubts += 1;
     this.link!.send(this.bytes.copy(), new PlaceAttempt(this, place, this.round, client));
@@ -157,17 +160,47 @@ export class Writer implements Worker {
     const nodeMs = nodeTimeoutMs(this.cluster.settings);
     for (const call of this.queue.splice(0)) {
       if (call.settled) continue;
-      this.singles.send(call, this.link!, Math.max(1, Math.min(Math.ceil(call.deadlineMs - nowMs), nodeMs)));
+      this.singles.send(call, this.life, this.link!, Math.max(1, Math.min(Math.ceil(call.deadlineMs - nowMs), nodeMs)));
     }
   }
 
-  /** Nothing was done: another node may do it. */
-  private singleRefused(call: PendingCall, link: Link, error: CallError): boolean {
-    if (!mayTryElsewhere(error)) return false;
+  /** Nothing was done: another node may do it, or a later life of the keyspace. */
+  private singleRefused({ call, life }: SingleWrite, link: Link, answer: CallAnswer): boolean {
+    const error = answer.error!;
+    if (life === this.life && (isLifeOver(answer) || NO_SUCH_PLACE.has(error.code))) this.isOver = true;
+    if (!isLifeOver(answer) && !mayTryElsewhere(error)) return false;
     this.problem = `node ${link.node}: ${error.code}: ${error.message}`;
     this.queue.push(call);
     this.again(link, error);
     return true;
+  }
+
+  // A life of the keyspace
+
+  /**
+   * Once nothing of the round is under way any more: what was certainly not done goes to the life that comes next. False:
+   * it is not yet so far.
+   */
+  private endLife(): boolean {
+    const { places } = this;
+    if (this.link?.state === "open" && places.some((place) => place.round > 0)) return false;
+    this.forgetLife();
+    // A node that has not heard of it yet would tell of the old life again.
+    this.retryAtMs = performance.now() + this.nextBackoff();
+    for (const { call, doubts } of places) {
+      if (call === null) continue;
+      if (doubts === 0) this.queue.push(call);
+      else
+        call.fail(callError("unknown", "the keyspace was dropped when it had been sent: it may have been done before"));
+    }
+    return true;
+  }
+
+  private forgetLife(): void {
+    this.dropId();
+    this.life = 0;
+    this.isOrderless = false;
+    this.isOver = false;
   }
 
   // A new client id
@@ -180,13 +213,14 @@ export class Writer implements Worker {
     const command = new Command(Op.time);
     this.bytes.reset();
     encodeCall(
-      { command, keyspace, level: Level.linearizable, timeoutMs, id: null, token: null, explain: false },
+      { command, keyspace, life: 0, level: Level.linearizable, timeoutMs, id: null, token: null, explain: false },
       this.bytes,
     );
     this.link!.send(this.bytes.copy(), {
       answered: (link, answer) => {
         this.opening = false;
         this.cluster.leads(keyspace, answer.leader);
+        this.life = answer.life;
         if (answer.result !== null) this.openId(Number(answer.result.integer));
         else if (mayTryElsewhere(answer.error!)) this.again(link, answer.error!);
         else if (answer.error!.code === "level_unsupported") this.isOrderless = true;
@@ -215,18 +249,20 @@ export class Writer implements Worker {
     if (place.call !== null) learn(place.call, answer, link.clusterId);
     if (client !== this.client || !this.places.includes(place)) return;
     const { error } = answer;
-    if (error === null || EXECUTED.has(error.code)) {
+    if (error === null || answer.isExecuted) {
       this.finish(place, answer);
     } else if (error.code === "session_expired") {
       this.idIsGone(place, error);
     } else {
       if (error.definite) place.doubts -= 1;
-      if (mayTryElsewhere(error)) this.problem = `node ${link.node}: ${error.code}: ${error.message}`;
+      if (place.round === round) place.round = 0;
+      if (isLifeOver(answer)) this.isOver = true;
+      if (this.isOver || mayTryElsewhere(error)) this.problem = `node ${link.node}: ${error.code}: ${error.message}`;
       else if (NO_SUCH_PLACE.has(error.code)) {
         this.failAll(error);
         return;
       } else this.refused(place, error);
-      if (round === this.round) this.again(link, error);
+      if (round === this.round && !this.isOver) this.again(link, error);
     }
     this.pump();
   }
@@ -273,7 +309,7 @@ export class Writer implements Worker {
   /** Nothing of this keyspace can be done. */
   private failAll(error: CallError): void {
     const { places, queue } = this;
-    this.dropId();
+    this.forgetLife();
     this.queue = [];
     for (const place of places) this.refused(place, error);
     for (const call of queue) call.fail(error);
@@ -343,6 +379,11 @@ export class Writer implements Worker {
     this.queue = [];
     this.places = [];
   }
+}
+
+/** The keyspace itself is gone. Where the answer names no life, the node speaks of what the call's token has seen. */
+function isLifeOver({ error, life }: CallAnswer): boolean {
+  return error?.code === "keyspace_gone" && life !== 0;
 }
 
 const NOTHING = { command: new Command(Op.transaction), level: null, explain: false } as const;

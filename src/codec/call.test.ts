@@ -4,13 +4,14 @@ import { Random } from "../core/random.js";
 import { Command, Op, setCommand } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import { Level } from "../kv/level.js";
-import { errorResult, integerResult } from "../kv/result.js";
-import { type Call, decodeAnswer, decodeCall, encodeAnswer, encodeCall } from "./call.js";
+import { errorResult, integerResult, type Result } from "../kv/result.js";
+import { type AnswerHead, type Call, decodeAnswer, decodeCall, encodeAnswer, encodeCall } from "./call.js";
 
 const ID = { client: "0123456789abcdef", sequence: 7, acknowledgedThrough: 6, openedMs: 123_456_789 };
 const CALL: Call = {
   command: setCommand("key", latin1Encode("value")),
   keyspace: "default",
+  life: 3,
   level: Level.linearizable,
   timeoutMs: 2_000,
   id: ID,
@@ -35,9 +36,18 @@ function encoded(call: Partial<Call> = {}): Uint8Array {
   return writer.copy();
 }
 
-function answer(...fields: Parameters<typeof encodeAnswer> extends [...infer F, ByteWriter] ? F : never): Uint8Array {
+const GOSSIP_RECEIPT = {
+  ...RECEIPT,
+  ...{ protocol: "gossip", leader: 0, epoch: 0, position: 0 },
+  clock: { ms: 1_795_277_718_683, logical: 7 },
+  staleness: { missingWrites: 2 ** 40, reachablePeers: 1, peers: 2 },
+};
+const HEAD: AnswerHead = { leader: 3, life: 5, isExecuted: true, token: Uint8Array.of(9), receipt: RECEIPT };
+const BARE_HEAD: AnswerHead = { leader: 0, life: 0, isExecuted: false, token: null, receipt: null };
+
+function answer(head: AnswerHead, result: Result): Uint8Array {
   const writer = new ByteWriter(16);
-  encodeAnswer(...fields, writer);
+  encodeAnswer(head, result, writer);
   return writer.copy();
 }
 
@@ -54,30 +64,25 @@ test("a call comes back as it was", () => {
 
 test("a receipt tells where durability is less than a sync", () => {
   const receipt = { ...RECEIPT, durability: "os" } as const;
-  expect(decodeAnswer(answer(3, null, receipt, integerResult(5n))).receipt).toEqual(receipt);
+  expect(decodeAnswer(answer({ ...HEAD, receipt }, integerResult(5n))).receipt).toEqual(receipt);
 });
 
 test("an answer comes back as it was", () => {
   const result = integerResult(5n);
-  expect(decodeAnswer(answer(3, Uint8Array.of(9), RECEIPT, result))).toEqual({
-    leader: 3,
-    token: Uint8Array.of(9),
-    receipt: RECEIPT,
-    result,
-    error: null,
-  });
+  expect(decodeAnswer(answer(HEAD, result))).toEqual({ ...HEAD, result, error: null });
+  for (const receipt of [GOSSIP_RECEIPT, { ...RECEIPT, clock: GOSSIP_RECEIPT.clock }]) {
+    expect(decodeAnswer(answer({ ...HEAD, receipt }, result))).toEqual({ ...HEAD, receipt, result, error: null });
+  }
   const error = new KvError("overloaded", "zu viel: 漢字");
-  expect(decodeAnswer(answer(0, null, null, errorResult(error)))).toEqual({
-    leader: 0,
-    token: null,
-    receipt: null,
+  expect(decodeAnswer(answer(BARE_HEAD, errorResult(error)))).toEqual({
+    ...BARE_HEAD,
     result: null,
     error: { code: "overloaded", definite: true, message: "zu viel: 漢字" },
   });
 });
 
 test("an error that this build does not know keeps what it says of itself", () => {
-  const bytes = answer(0, null, null, errorResult(new KvError("overloaded", "m")));
+  const bytes = answer(BARE_HEAD, errorResult(new KvError("overloaded", "m")));
   const text = Buffer.from(bytes).toString("latin1").replace("overloaded", "overlooked");
   expect(decodeAnswer(latin1Encode(text)).error).toEqual({ code: "overlooked", definite: true, message: "m" });
 });
@@ -129,8 +134,9 @@ test("random and mutated bytes are a refusal or a whole call, never a throw", ()
 test("mutated answers are a codec error or an answer", () => {
   const random = new Random(6);
   const templates = [
-    answer(3, Uint8Array.of(9), RECEIPT, integerResult(5n)),
-    answer(1, null, null, errorResult(new KvError("unknown"))),
+    answer(HEAD, integerResult(5n)),
+    answer({ ...HEAD, receipt: GOSSIP_RECEIPT }, integerResult(5n)),
+    answer(BARE_HEAD, errorResult(new KvError("unknown"))),
   ];
   let read = 0;
   for (let i = 0; i < 40_000; i += 1) {

@@ -4,14 +4,15 @@
  *
  * ```
  * call    magic "GC" | version u8 = 1 | flags u8 | level u8 (0: the keyspace's own) | timeoutMs u32 (0: the node's own)
- *           | keyspace (u16 length, latin1)
+ *           | keyspace (u16 length, latin1) | life u32 (0: whichever has that name)
  *           | [id: client (16 bytes), sequence u53, acknowledgedThrough u53, openedMs u53]
  *           | [token (u32 length, bytes)] | command (kv/command-codec.ts)
- * answer  magic "GA" | version u8 = 1 | flags u8 | leader u32 (0: not known)
+ * answer  magic "GA" | version u8 = 1 | flags u8 | leader u32 (0: not known) | life u32 (0: not known)
  *           | [token (u32 length, bytes)] | [receipt]
  *           | result (kv/result-codec.ts), or an error: code (u16 length, latin1), definite u8, message (u32 length, UTF-8)
  * receipt asked u8 | given u8 | protocol (u16 length, latin1) | node u32 | leader u32 | epoch u53 | position u53
  *           | durability u8 (0: synced, 1: os) | evidence (u16 length, latin1) | count u16 | per replica: node u32
+ *           | parts u8 | [clock: ms u53, logical u32] | [staleness: missingWrites u53, reachablePeers u32, peers u32]
  * ```
  */
 import { assert } from "../core/assert.js";
@@ -25,6 +26,7 @@ import {
   utf8Decode,
   utf8Encode,
 } from "../core/bytes.js";
+import type { GroupId, NodeId } from "../core/machine.js";
 import { type Command, isWrite, Op } from "../kv/command.js";
 import { decodeCommand, encodeCommand } from "../kv/command-codec.js";
 import { KvError } from "../kv/errors.js";
@@ -46,12 +48,16 @@ const MESSAGE_CHARS_MAX = 2_048;
 
 const CallFlag = { id: 1, token: 2, explain: 4 } as const;
 const CALL_FLAGS_ALL = CallFlag.id | CallFlag.token | CallFlag.explain;
-const AnswerFlag = { token: 1, receipt: 2, error: 4 } as const;
-const ANSWER_FLAGS_ALL = AnswerFlag.token | AnswerFlag.receipt | AnswerFlag.error;
+const AnswerFlag = { token: 1, receipt: 2, error: 4, executed: 8 } as const;
+const ANSWER_FLAGS_ALL = AnswerFlag.token | AnswerFlag.receipt | AnswerFlag.error | AnswerFlag.executed;
+const ReceiptPart = { clock: 1, staleness: 2 } as const;
+const RECEIPT_PARTS_ALL = ReceiptPart.clock | ReceiptPart.staleness;
 
 export interface Call {
   readonly command: Command;
   readonly keyspace: string;
+  /** The life of the keyspace that is meant, as an answer has told it; 0: whichever has the name. */
+  readonly life: GroupId;
   /** null: the keyspace's own. */
   readonly level: Level | null;
   /** How long the node may work at it; 0: as long as it does by itself. It never does longer. */
@@ -71,12 +77,20 @@ export interface CallError {
   readonly message: string;
 }
 
-export interface CallAnswer {
+/** What stands before the result. */
+export interface AnswerHead {
   /** Of the keyspace, as the answering node knows it; 0: not known. */
-  readonly leader: number;
-  /** The call's token, raised by what it has seen. */
+  readonly leader: NodeId;
+  /** Of the keyspace that was asked; dropped and made again it has another. 0: not known. */
+  readonly life: GroupId;
+  /** The command has had its turn: this is what it came to, and under its request id it never comes to anything else. */
+  readonly isExecuted: boolean;
+  /** The call's token, raised by what it has seen; null where the call was not begun. */
   readonly token: Uint8Array | null;
   readonly receipt: Receipt | null;
+}
+
+export interface CallAnswer extends AnswerHead {
   /** Exactly one of the two is there. */
   readonly result: Result | null;
   readonly error: CallError | null;
@@ -93,6 +107,7 @@ export function encodeCall(call: Call, writer: ByteWriter): void {
   writer.u8(call.level ?? 0);
   writer.u32(call.timeoutMs);
   writer.latin1(call.keyspace);
+  writer.u32(call.life);
   if (id !== null) {
     assert(id.client.length === CLIENT_ID_BYTES, "encodeCall: a client id of another length");
     writer.raw(latin1Encode(id.client));
@@ -127,13 +142,14 @@ function readCall(reader: ByteReader): Call {
   const timeoutMs = reader.u32();
   const keyspace = reader.latin1();
   if (keyspace.length > KEYSPACE_BYTES_MAX) throw new CodecError("the keyspace's name is too long");
+  const life = reader.u32();
   const id = flags & CallFlag.id ? readId(reader) : null;
   const token = flags & CallFlag.token ? readToken(reader) : null;
   const command = decodeCommand(reader);
   if (reader.remaining > 0) throw new CodecError("it goes on after its command");
   checkOp(command.op, id);
   const explain = (flags & CallFlag.explain) !== 0;
-  return { command, keyspace, level: level === 0 ? null : (level as Level), timeoutMs, id, token, explain };
+  return { command, keyspace, life, level: level === 0 ? null : (level as Level), timeoutMs, id, token, explain };
 }
 
 function checkOp(op: Op, id: RequestId | null): void {
@@ -159,23 +175,19 @@ function readToken(reader: ByteReader): Uint8Array {
   return copyBytes(token);
 }
 
-/** `token`: what the caller has seen now; null where the call was not begun. */
-export function encodeAnswer(
-  leader: number,
-  token: Uint8Array | null,
-  receipt: Receipt | null,
-  result: Result,
-  writer: ByteWriter,
-): void {
+export function encodeAnswer(head: AnswerHead, result: Result, writer: ByteWriter): void {
+  const { token, receipt } = head;
   const isError = result.kind === ResultKind.error;
   writer.u16(ANSWER_MAGIC);
   writer.u8(CALL_VERSION);
   writer.u8(
     (token === null ? 0 : AnswerFlag.token) |
       (receipt === null ? 0 : AnswerFlag.receipt) |
-      (isError ? AnswerFlag.error : 0),
+      (isError ? AnswerFlag.error : 0) |
+      (head.isExecuted ? AnswerFlag.executed : 0),
   );
-  writer.u32(leader);
+  writer.u32(head.leader);
+  writer.u32(head.life);
   if (token !== null) writer.blob(token);
   if (receipt !== null) writeReceipt(receipt, writer);
   if (isError) writeError(result.error!, writer);
@@ -200,6 +212,17 @@ function writeReceipt(receipt: Receipt, writer: ByteWriter): void {
   writer.latin1(receipt.evidence);
   writer.u16(receipt.durableOn.length);
   for (const node of receipt.durableOn) writer.u32(node);
+  const { clock, staleness } = receipt;
+  writer.u8((clock === undefined ? 0 : ReceiptPart.clock) | (staleness === undefined ? 0 : ReceiptPart.staleness));
+  if (clock !== undefined) {
+    writer.u53(Math.floor(clock.ms));
+    writer.u32(clock.logical);
+  }
+  if (staleness !== undefined) {
+    writer.u53(staleness.missingWrites);
+    writer.u32(staleness.reachablePeers);
+    writer.u32(staleness.peers);
+  }
 }
 
 /** Bad bytes: {@link CodecError}. The result's values are views of `bytes`. */
@@ -210,14 +233,16 @@ export function decodeAnswer(bytes: Uint8Array): CallAnswer {
   if (version !== CALL_VERSION) throw new CodecError(`the answer's version ${version} is not known to this build`);
   const flags = reader.u8();
   if (flags > ANSWER_FLAGS_ALL) throw new CodecError("the answer has flags that are not known to this build");
+  const isExecuted = (flags & AnswerFlag.executed) !== 0;
   const leader = reader.u32();
+  const life = reader.u32();
   const token = flags & AnswerFlag.token ? readToken(reader) : null;
   const receipt = flags & AnswerFlag.receipt ? readReceipt(reader) : null;
   const error = flags & AnswerFlag.error ? readError(reader) : null;
   const result = error === null ? decodeResult(reader) : null;
   if (result?.kind === ResultKind.error) throw new CodecError("an error where a result is due");
   if (reader.remaining > 0) throw new CodecError("the answer goes on after its end");
-  return { leader, token, receipt, result, error };
+  return { leader, life, isExecuted, token, receipt, result, error };
 }
 
 function readError(reader: ByteReader): CallError {
@@ -243,8 +268,20 @@ function readReceipt(reader: ByteReader): Receipt {
   if (count > REPLICAS_MAX) throw new CodecError("a receipt names too many replicas");
   const durableOn: number[] = [];
   for (let i = 0; i < count; i += 1) durableOn.push(reader.u32());
-  const receipt = { asked, given, protocol, node, leader, epoch, position, durableOn, evidence };
-  return durability === 1 ? { ...receipt, durability: "os" } : receipt;
+  const parts = reader.u8();
+  if (parts > RECEIPT_PARTS_ALL) throw new CodecError("a receipt has parts that are not known to this build");
+  const clock = parts & ReceiptPart.clock ? { ms: reader.u53(), logical: reader.u32() } : undefined;
+  const staleness = parts & ReceiptPart.staleness ? readStaleness(reader) : undefined;
+  return {
+    ...{ asked, given, protocol, node, leader, epoch, position, durableOn, evidence },
+    ...(clock === undefined ? {} : { clock }),
+    ...(staleness === undefined ? {} : { staleness }),
+    ...(durability === 1 ? { durability: "os" } : {}),
+  };
+}
+
+function readStaleness(reader: ByteReader): Receipt["staleness"] {
+  return { missingWrites: reader.u53(), reachablePeers: reader.u32(), peers: reader.u32() };
 }
 
 function readLevel(reader: ByteReader): Level {

@@ -1,4 +1,4 @@
-import type { NodeId } from "../core/machine.js";
+import type { GroupId, NodeId } from "../core/machine.js";
 import type { Command } from "./command.js";
 import type { KvError } from "./errors.js";
 import type { Protocol } from "./grants.js";
@@ -18,6 +18,8 @@ export interface Principal {
 export interface Session {
   /** The keyspace chosen; a definite error comes with the first request if there is none of that name. */
   keyspace: string;
+  /** Which life of that name is meant: any other one is `keyspace_gone`. 0: whichever has the name. */
+  keyspaceLife: GroupId;
   /** null: the keyspace's default. */
   level: Level | null;
   /** Whether answers come with a receipt. */
@@ -34,6 +36,8 @@ export interface Session {
   cancel(request: Request): void;
   /** Who leads the group that an answered request went to, as far as this node knows; 0: not known. */
   leader(request: Request): NodeId;
+  /** The life of the keyspace that an answered request went to; 0 if it got to none. */
+  lifeOf(request: Request): GroupId;
   /** Portable position of what this session has read and written; see token.ts. */
   token(): Uint8Array;
   /** Raises what this session demands. Null, or the reason why that token is not accepted here. */

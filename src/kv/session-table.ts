@@ -77,17 +77,17 @@ export class SessionTable {
   /**
    * Whether a client id made at `openedMs` can be new to this table. An evicted session's cannot: what looks like its
    * first request is a late copy, done long ago. (An id as old as an evicted one may be new after all; it is refused,
-   * too.)
+   * too.) Nor can one from the future, for no honest id is younger than the time at which it is first used: once evicted,
+   * it would refuse all others, or its late copy would look new.
    */
   mayOpen(openedMs: number): boolean {
-    return openedMs === 0 || openedMs > this.meta.evictedThroughMs;
+    return openedMs === 0 || (openedMs > this.meta.evictedThroughMs && openedMs <= Math.max(1, this.meta.timeMs));
   }
 
   /** Makes room if there is none. The session is in the state once it is saved. */
   open(client: string, openedMs: number): Session {
     if (this.meta.sessionCount >= this.limits.sessionsMax) this.evictOldest(Number.POSITIVE_INFINITY);
-    // No honest id is younger than the time at which it is first used; another one, once evicted, would refuse all others.
-    const session = new Session(client, Math.min(openedMs, Math.max(1, this.meta.timeMs)));
+    const session = new Session(client, openedMs);
     session.lastUseMs = this.meta.baseMs;
     this.oldestUseMs = Math.min(this.oldestUseMs, session.lastUseMs);
     this.sessions.set(client, session);

@@ -230,6 +230,7 @@ test("the late copy of an evicted session's first request is not done again", ()
   expect(answers(driver.applySection(first))).toEqual(["session_expired"]);
   expect(counter(driver)).toBe(2);
   // A session that is really new is let in.
+  driver.advance(20_001);
   expect(answers(driver.applySection(section(increments(1), { client: "c".repeat(16), openedMs: 20_001 })))).toEqual([
     "3",
   ]);
@@ -247,14 +248,39 @@ test("sessions outlive the catching up of the replicated time after a long pause
   expect(driver.store.lastSequence(OTHER_CLIENT)).toBe(1);
 });
 
-test("an id from the future shuts nobody else out when it is evicted", () => {
+test("an id from the future is refused: neither shuts it others out, nor is a late copy of its request done again", () => {
   const { driver } = driverWith({ sessionsMax: 1 });
   driver.advance(5_000);
-  driver.applySection(section(increments(1), { openedMs: Number.MAX_SAFE_INTEGER }));
+  for (const openedMs of [5_001, Number.MAX_SAFE_INTEGER]) {
+    const early = section(increments(1), { openedMs });
+    expect(answers(driver.applySection(early))).toEqual(["session_expired"]);
+  }
+  const first = section(increments(1), { openedMs: 5_000 });
+  expect(answers(driver.applySection(first))).toEqual(["1"]);
   driver.advance(6_000);
   const next = section(increments(1), { client: OTHER_CLIENT, openedMs: 6_000 });
   expect(answers(driver.applySection(next))).toEqual(["2"]);
-  const third = section(increments(1), { client: "third-client-id-", openedMs: 6_001 });
-  driver.advance(6_001);
-  expect(answers(driver.applySection(third))).toEqual(["3"]);
+  driver.advance(7_000);
+  expect(answers(driver.applySection(first))).toEqual(["session_expired"]);
+  expect(counter(driver)).toBe(2);
+});
+
+test("whatever times its ids claim, a request that was answered is never done a second time", () => {
+  const random = new Random(20);
+  for (let round = 0; round < 200; round += 1) {
+    const { driver } = driverWith({ sessionsMax: 2 });
+    const done: Uint8Array[] = [];
+    let counted = 0;
+    for (let i = 0; i < 12; i += 1) {
+      driver.advance(driver.timeMs + random.below(50));
+      const openedMs = Math.max(1, driver.timeMs + random.below(200) - 100);
+      const bytes = section(increments(1), { client: `client-${String(i).padStart(9, "0")}`, openedMs });
+      if (answers(driver.applySection(bytes))[0] !== "session_expired") {
+        counted += 1;
+        done.push(bytes);
+      }
+      if (done.length > 0) driver.applySection(random.pick(done));
+      expect(counter(driver)).toBe(counted);
+    }
+  }
 });

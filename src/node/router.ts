@@ -42,10 +42,20 @@ export class Router {
     if (group === undefined) this.waitForGroup(request);
     else {
       if (request.takesDefault) request.level = this.defaultLevel(request);
-      const grant = findGrant(group.protocol, {}, request.level);
+      request.group = group;
+      const error = this.otherLife(request, group);
+      const grant = error ?? findGrant(group.protocol, {}, request.level);
       if (grant instanceof KvError) this.refuse(request, errorResult(grant));
       else group.enqueue(request);
     }
+  }
+
+  /** Whoever means one life of a keyspace is not served by another that has its name. */
+  private otherLife({ session, keyspace }: NodeRequest, { id }: Group): KvError | null {
+    const { keyspaceLife } = session;
+    if (keyspaceLife === 0 || keyspaceLife === id) return null;
+    if (keyspaceLife < id) return new KvError("keyspace_gone");
+    return new KvError("unavailable", `this node has not heard yet that the keyspace ${keyspace} was made again`);
   }
 
   private groupFor(request: NodeRequest): Group | undefined {

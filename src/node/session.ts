@@ -1,4 +1,4 @@
-import type { NodeId } from "../core/machine.js";
+import type { GroupId, NodeId } from "../core/machine.js";
 import type { Session } from "../kv/backend.js";
 import { type Command, isWrite, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
@@ -14,7 +14,7 @@ import type { GamutNode } from "./node.js";
 export class NodeRequest extends Request {
   /** Requests of one kind go in parallel; see {@link NodeSession}. */
   readonly kind: number;
-  /** Who it was given to; null while it waits. */
+  /** Who it was given to, or was refused by; null while it waits. */
   group: Group | null = null;
 
   constructor(
@@ -37,6 +37,7 @@ export class NodeRequest extends Request {
  * next run begins when the last is answered. Every local read waits for the position of what the session has seen.
  */
 export class NodeSession implements Session {
+  keyspaceLife: GroupId = 0;
   level: Level | null = null;
   explains = false;
   timeoutMs = 0;
@@ -126,6 +127,10 @@ export class NodeSession implements Session {
 
   leader(request: Request): NodeId {
     return (request as NodeRequest).group?.machine.describe().leader ?? 0;
+  }
+
+  lifeOf(request: Request): GroupId {
+    return (request as NodeRequest).group?.id ?? 0;
   }
 
   watch(read: Request, options: WatchOptions, sink: WatchSink): WatchHandle | KvError {

@@ -1,6 +1,7 @@
 /** Options, limits and counters of the peer link. */
 import type { Incarnation, NodeId } from "../core/machine.js";
 import type { Entropy } from "../node/ports.js";
+import { LISTEN_RETRY_MS } from "./listen.js";
 import type { Logger } from "./log.js";
 
 export interface PeerAddress {
@@ -30,6 +31,8 @@ export interface NetLimits {
   /** Wait before the first redial; it doubles with each failure. */
   readonly redialMsFirst: number;
   readonly redialMsMax: number;
+  /** How long another may have the port before that is an error. */
+  readonly listenRetryMs: number;
 }
 
 export const DEFAULT_NET_LIMITS: NetLimits = {
@@ -40,6 +43,7 @@ export const DEFAULT_NET_LIMITS: NetLimits = {
   strangersMax: 64,
   redialMsFirst: 20,
   redialMsMax: 500,
+  listenRetryMs: LISTEN_RETRY_MS,
 };
 
 export interface NetOptions extends NetIdentity {

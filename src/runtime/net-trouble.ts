@@ -1,5 +1,6 @@
 /** What the peer link says in the log: each trouble clearly, and once. */
 
+import { outgoingPortHint } from "./listen.js";
 import type { Logger } from "./log.js";
 import type { Connection } from "./net-connection.js";
 import { formatAddress, type Peer } from "./net-peer.js";
@@ -59,7 +60,7 @@ export function listenProblem(error: NodeJS.ErrnoException, host: string, port: 
   const where = formatAddress(host, port);
   switch (error.code) {
     case "EADDRINUSE":
-      return `peer port ${where} is in use: stop the process that listens there, or choose another peerPort`;
+      return `peer port ${where} is in use${outgoingPortHint(port)}: stop the process that listens there, or choose another peerPort`;
     case "EADDRNOTAVAIL":
     case "ENOTFOUND":
       return `cannot listen for peers on ${where}: this machine has no such address; check "listen.host"`;

@@ -1,4 +1,5 @@
-import { connect, createServer } from "node:net";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import "./fast-bytes.js";
@@ -296,11 +297,47 @@ describe("TcpNet's identity and life", () => {
 
   it("says which port is in use", async () => {
     const a = await world.startNode(1);
-    const second = new TestNode(2, { port: a.port });
-    expect(await second.start()).toBe(
-      `peer port 127.0.0.1:${a.port} is in use: stop the process that listens there, or choose another peerPort`,
+    const second = new TestNode(2, { port: a.port, limits: { listenRetryMs: 150 } });
+    // Whoever asks for port 0 gets one of those that connections get as well.
+    expect(await second.start()).toMatch(
+      new RegExp(
+        `^peer port 127\\.0\\.0\\.1:${a.port} is in use( \\(an outgoing connection may have it: .*\\))?: ` +
+          "stop the process that listens there, or choose another peerPort$",
+      ),
     );
     await second.close();
+  });
+
+  it("waits for a port that an outgoing connection has for a moment", async () => {
+    const far = createServer();
+    far.on("connection", (socket) => socket.on("error", () => {}));
+    await new Promise<void>((done) => far.listen(0, LOOPBACK, done));
+    const taken = connect((far.address() as AddressInfo).port, LOOPBACK);
+    await once(taken, "connect");
+    const port = taken.localPort!;
+    const node = new TestNode(1, { port, limits: { listenRetryMs: 20_000 } });
+    let started: string | null | undefined;
+    const starting = node.start().then((problem) => {
+      started = problem;
+    });
+    await sleep(250);
+    expect(started).toBeUndefined();
+    taken.resetAndDestroy();
+    await starting;
+    expect([started, node.port]).toEqual([null, port]);
+    await node.close();
+    await new Promise<void>((done) => far.close(() => done()));
+  });
+
+  it("that is closed while it waits for its port is closed", async () => {
+    const a = await world.startNode(1);
+    const second = new TestNode(2, { port: a.port, limits: { listenRetryMs: 60_000 } });
+    void second.start();
+    await sleep(50);
+    await second.close();
+    await a.close();
+    await sleep(250);
+    expect(second.port).toBe(0);
   });
 
   it("closes cleanly: what was sent arrives, the port is free, the node hears no more", async () => {

@@ -20,6 +20,7 @@ import {
 import { assert } from "../core/assert.js";
 import type { Incarnation, NodeId } from "../core/machine.js";
 import type { Net, NetListener } from "../node/ports.js";
+import { listenPatiently } from "./listen.js";
 import { Connection, type ConnectionOwner } from "./net-connection.js";
 import {
   DEFAULT_NET_LIMITS,
@@ -77,21 +78,20 @@ export class TcpNet implements Net, ConnectionOwner {
     this.listener = listener;
     const server = createServer({ noDelay: true }, (socket) => this.incoming(socket));
     server.maxConnections = SOCKETS_MAX;
-    const failed = (error: NodeJS.ErrnoException) => {
-      this.server = null;
-      done(listenProblem(error, host, port));
-    };
-    server.once("error", failed);
-    server.listen(port, host, () => {
-      server.off("error", failed);
-      if (this.server !== server) return;
+    this.server = server;
+    const target = { port, host, retryMs: this.limits.listenRetryMs, isWanted: () => this.server === server };
+    listenPatiently(server, target, (failure) => {
+      if (failure !== null) {
+        this.server = null;
+        done(listenProblem(failure, host, port));
+        return;
+      }
       // E.g. no file descriptors left: the connections that there are go on.
       server.on("error", (error) => this.options.logger.error("peer listener failed", { problem: error.message }));
       this.sweeper = setInterval(() => this.sweep(), this.limits.sweepMs);
       for (const peer of this.peers.values()) this.dial(peer);
       done(null);
     });
-    this.server = server;
   }
 
   /** The port that it listens on; 0 before `start` is done. */

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { Problem } from "./http-problem.js";
 
 /**
- * Reads a body into bytes of its own, calling `done` once: with the bytes, or with the problem as soon as there are more
+ * Reads a value's body into bytes of its own, calling `done` once: with the bytes, or with the problem as soon as there are more
  * than allowed. What still comes is then read and dropped, so that the client hears the answer and may go on with the
  * connection. A body that breaks off is never told: the response's end tells that the client is gone.
  */
@@ -32,5 +32,6 @@ export function collectBody(
 }
 
 function tooLarge(length: number, bytesMax: number): Problem {
-  return new Problem("body_too_large", `the body has ${length} bytes or more, ${bytesMax} are allowed here`);
+  const found = `the value has ${length} bytes or more, ${bytesMax} are allowed`;
+  return new Problem("value_too_large", `${found}: divide it among several keys, or make it smaller`);
 }

@@ -77,12 +77,13 @@ describe("a key", () => {
     expect((await http.send("PUT", `${KEYS}/large`, { body: value })).status).toBe(204);
     expect((await http.send("GET", `${KEYS}/large`)).body.equals(value)).toBe(true);
     const tooLarge = await http.send("PUT", `${KEYS}/large`, { body: Buffer.alloc(valueBytesMax + 1) });
-    expect(tooLarge.json).toMatchObject({ status: 413, code: "body_too_large", definite: true });
+    expect(tooLarge.json).toMatchObject({ status: 413, code: "value_too_large", definite: true });
+    expect(tooLarge.json.detail).toContain(`${valueBytesMax} are allowed: divide it`);
     const chunked = await http.send("PUT", `${KEYS}/large`, {
       body: Buffer.alloc(valueBytesMax + 1),
       headers: { "Transfer-Encoding": "chunked" },
     });
-    expect(chunked.json).toMatchObject({ status: 413 });
+    expect(chunked.json).toMatchObject({ status: 413, code: "value_too_large" });
     expect((await http.send("GET", `${KEYS}/large`)).body.length).toBe(valueBytesMax);
   });
 
@@ -186,6 +187,7 @@ describe("a time to live", () => {
     expect(await left()).toBeGreaterThan(20_000);
     expect(await left()).toBeLessThanOrEqual(30_000);
     await http.send("PUT", `${KEYS}/k?ttl=5m`, { body: "v" });
+    expect((await http.send("PUT", `${KEYS}/seconds?ttl=30`, { body: "v" })).headers["gamut-ttl"]).toBe("30000ms");
     expect(await left()).toBeGreaterThan(200_000);
     await http.send("PUT", `${KEYS}/k?ttl=keep`, { body: "w" });
     expect(await left()).toBeGreaterThan(200_000);
@@ -216,7 +218,11 @@ describe("a counter", () => {
     expect(await add("?by=9223372036854775806")).toBe("9223372036854775807");
     expect(await add("")).toBe("overflow");
     expect(await add("?by=-9223372036854775808")).toBe("-1");
-    for (const by of ["1.5", "", "x", "9223372036854775808"]) expect(await add(`?by=${by}`)).toBe("not_an_integer");
+    for (const by of ["1.5", "", "x", "9223372036854775808"]) expect(await add(`?by=${by}`)).toBe("bad_request");
+    expect((await http.send("POST", `${KEYS}/n/increment?by=abc`)).json).toMatchObject({
+      status: 400,
+      detail: 'parameter by is "abc"; it must be a signed 64-bit integer, as by=-5',
+    });
     await http.send("PUT", `${KEYS}/n`, { body: "word" });
     expect(await add("")).toBe("not_an_integer");
     expect((await http.send("GET", `${KEYS}/n/increment`)).headers.allow).toBe("POST");
@@ -314,8 +320,8 @@ describe("curl", () => {
     expect(await curl([url, url])).toBe("smallsmall");
     expect(await curl(["-I", url])).toContain('ETag: "2"');
     expect(await curl(["-X", "DELETE", "-w", "%{http_code}", url])).toBe("204");
-    expect(await curl([...asksFirst, url], "y".repeat(2_000_000))).toContain("body_too_large");
-    expect(await curl(["-T", "-", "-H", "Expect:", url], "y".repeat(2_000_000))).toContain("body_too_large");
+    expect(await curl([...asksFirst, url], "y".repeat(2_000_000))).toContain("value_too_large");
+    expect(await curl(["-T", "-", "-H", "Expect:", url], "y".repeat(2_000_000))).toContain("value_too_large");
     expect(await curl([url])).toContain('"absent"');
   });
 });

@@ -15,7 +15,7 @@ import {
   Op,
   setCommand,
 } from "../kv/command.js";
-import { parseDuration } from "../kv/duration.js";
+import { DURATION_FORMS, parseDuration } from "../kv/duration.js";
 import { KvError } from "../kv/errors.js";
 import { parseInt64 } from "../kv/integer-text.js";
 import { COMMAND_LIMITS, checkCommand } from "../kv/limits.js";
@@ -113,7 +113,10 @@ export class KeyExchange implements ReplySink {
     if (isIncrement) {
       const by = query.get("by") ?? "1";
       const delta = parseInt64(Buffer.from(by, "latin1"));
-      if (delta === null) return new Problem("not_an_integer", `by=${by} is not a signed 64-bit integer`);
+      if (delta === null) {
+        const shown = JSON.stringify(by.slice(0, 40));
+        return new Problem("bad_request", `parameter by is ${shown}; it must be a signed 64-bit integer, as by=-5`);
+      }
       this.delta = delta;
     }
     const field = this.request.headers["gamut-ttl"] as string | undefined;
@@ -298,10 +301,10 @@ function parseTtl(text: string, isIncrement: boolean): Ttl | Problem {
   if (text === "keep" && !isIncrement) return KEEP_TTL;
   const ms = parseDuration(text);
   if (ms === null) {
-    const forms = isIncrement ? "30s, 1500ms, 5m, 12h or 7d" : "30s, 1500ms, 5m, 12h, 7d or keep";
+    const keep = isIncrement ? "" : ", or keep";
     return new Problem(
       "bad_request",
-      `a time to live is written as ${forms}; found ${JSON.stringify(text.slice(0, 40))}`,
+      `a time to live is written as ${DURATION_FORMS}${keep}; found ${JSON.stringify(text.slice(0, 40))}`,
     );
   }
   return { deadlineMs: ms, flags: CommandFlag.deadlineRelative, text: `${ms}ms` };

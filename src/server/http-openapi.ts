@@ -1,5 +1,6 @@
 /** The OpenAPI 3.1 document: paths by hand, bodies and parameters from the schemas that the routes check by. */
 import { z } from "zod";
+import { DURATION_FORMS } from "../kv/duration.js";
 import { COMMAND_LIMITS } from "../kv/limits.js";
 import * as schemas from "./http-schemas.js";
 
@@ -64,7 +65,7 @@ const LEVEL = parameter("level", "query", "Consistency level", jsonSchema(schema
 const EXPLAIN = parameter("explain", "query", "Answer with the receipt", STRING);
 const IF_MATCH = parameter("If-Match", "header", "* or a version in quotes", STRING);
 const IF_NONE_MATCH = parameter("If-None-Match", "header", "* or (GET, HEAD) versions in quotes", STRING);
-const TTL = parameter("ttl", "query", "30s, 1500ms, 5m, 12h, 7d; PUT: keep, too. Gamut-TTL is the same", STRING);
+const TTL = parameter("ttl", "query", `${DURATION_FORMS}; PUT: keep, too. Gamut-TTL is the same`, STRING);
 const TTL_FIELD = parameter("Gamut-TTL", "header", "As ?ttl=", STRING);
 const LAST_EVENT_ID = parameter("Last-Event-ID", "header", "Id of the last event that was heard", STRING);
 const SESSION = [LEVEL, EXPLAIN, TOKEN];

@@ -109,13 +109,21 @@ describe("a batch", () => {
       return answer.json.detail;
     };
     const one = (operation: object) => ({ operations: [{ op: "get", key: "a" }, operation] });
-    expect(await detail({ operations: [] })).toContain("body/operations");
+    expect(await detail({ operations: [] })).toBe("body/operations must have at least 1 element; nothing was done");
     expect(await detail(one({ op: "get" }))).toContain("body/operations/1");
     expect(await detail(one({ op: "get", key: "a", keyBase64: "YQ==" }))).toContain("one of them");
     expect(await detail(one({ op: "get", keyBase64: "?" }))).toContain("body/operations/1/keyBase64");
-    expect(await detail(one({ op: "fly", key: "a" }))).toContain("body/operations/1/op");
+    expect(await detail(one({ op: "fly", key: "a" }))).toBe(
+      'body/operations/1/op is "fly"; it must be one of "get", "set", "delete", "increment"; nothing was done',
+    );
     expect(await detail(one({ op: "set", key: "a" }))).toContain("needs value");
-    expect(await detail(one({ op: "set", key: "a", value: "v", tll: "1s" }))).toContain("tll");
+    expect(await detail(one({ op: "set", key: "a", value: "v", tll: "1s" }))).toBe(
+      'body/operations/1 has "tll", which there is not here; there are op, key, keyBase64, value, valueBase64, ttl; nothing was done',
+    );
+    expect(await detail(one({ op: "set", key: "a", value: "v", ttl: 30 }))).toContain(
+      "body/operations/1/ttl must be a duration in quotes: 30s",
+    );
+    expect(await detail(one({ op: "set", key: 7, value: "v" }))).toContain("1/key is 7; it must be text");
     expect(await detail(one({ op: "set", key: "a", value: "v", ttl: "soon" }))).toContain("30s");
     expect(await detail(one({ op: "set", key: "a", value: "\ud800" }))).toContain("surrogate");
     expect(await detail(one({ op: "increment", key: "a", by: "9223372036854775808" }))).toContain("64-bit");
@@ -129,7 +137,7 @@ describe("a batch", () => {
     const send = (body: string, headers = { "Content-Type": "application/json" }) =>
       http.send("POST", `${DEFAULT}/batch`, { body, headers });
     expect((await send("{")).json).toMatchObject({ status: 400, code: "bad_request" });
-    expect((await send("")).json).toMatchObject({ status: 400 });
+    for (const body of ["{", ""]) expect((await send(body)).json.detail).toContain("the body cannot be read as JSON");
     expect((await send("x", { "Content-Type": "text/plain" })).json).toMatchObject({ status: 415 });
     expect((await send(`"${"x".repeat(9_000_000)}"`)).json).toMatchObject({ status: 413, code: "body_too_large" });
     expect((await send('{"operations":[{"op":"get","key":"a"}],"__proto__":{}}')).status).toBe(400);
@@ -214,6 +222,15 @@ describe("the list of keys", () => {
     ]) {
       expect([wrong, (await http.send("GET", `${DEFAULT}/keys?${wrong}`)).json.code]).toEqual([wrong, "bad_request"]);
     }
+    const detail = async (query: string): Promise<string> =>
+      (await http.send("GET", `${DEFAULT}/keys?${query}`)).json.detail;
+    expect(await detail("limit=0")).toBe("parameter limit must be at least 1; nothing was done");
+    expect(await detail("limit=x")).toBe("parameter limit is no number; it must be a number; nothing was done");
+    expect(await detail("limit=1.5")).toBe("parameter limit is 1.5; it must be a whole number; nothing was done");
+    expect(await detail("limt=5")).toBe(
+      'the query has "limt", which there is not here; there are level, explain, prefix, start, end, limit, cursor, encoding; nothing was done',
+    );
+    expect(await detail("level=strong")).toMatch(/^parameter level is "strong"; it must be one of "linearizable", /);
     expect((await http.send("GET", "/v1/keyspaces/none/keys")).json.code).toBe("keyspace_unknown");
   });
 });

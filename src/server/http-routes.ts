@@ -1,7 +1,7 @@
 /** All of the HTTP wire but the keys themselves: batches, lists, keyspaces, status, health, metrics, the OpenAPI document. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import { serializerCompiler } from "fastify-type-provider-zod";
 import type { z } from "zod";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
@@ -22,7 +22,9 @@ import * as schemas from "./http-schemas.js";
 import type { HttpService } from "./http-service.js";
 import { openSession, TOKEN_FIELD, tokenOf } from "./http-session.js";
 import { parseQuery } from "./http-target.js";
+import { BadInput, validatorCompiler } from "./http-validation.js";
 import { HttpWatch, watchOptions } from "./http-watch.js";
+import type { ServerLimits } from "./limits.js";
 import type { Metrics } from "./metrics.js";
 import { Wire } from "./sniff.js";
 
@@ -60,14 +62,14 @@ export class HttpRoutes {
         onBadUrl: (_path, request, response) => this.answerBadPath(request, response),
       },
       frameworkErrors: (error, _request, reply) => {
-        this.sendProblem(reply, failure(error));
+        this.sendProblem(reply, failure(error, service.limits));
       },
     });
     this.app.removeContentTypeParser("text/plain");
     this.app.setValidatorCompiler(validatorCompiler);
     this.app.setSerializerCompiler(serializerCompiler);
     this.app.setErrorHandler((error: FastifyError | Problem, _request, reply) =>
-      this.sendProblem(reply, failure(error)),
+      this.sendProblem(reply, failure(error, service.limits)),
     );
     this.app.setNotFoundHandler((request, reply) => this.sendProblem(reply, unknownRoute(request.url)));
     this.addRoutes();
@@ -336,26 +338,27 @@ function unknownRoute(url: string): Problem {
   return new Problem("route_unknown", `there is nothing at ${path}${hint}`);
 }
 
+const NO_JSON: ReadonlySet<string> = new Set(["FST_ERR_CTP_EMPTY_JSON_BODY", "FST_ERR_CTP_INVALID_JSON_BODY"]);
+
 /** What fastify and its parsers throw, as a problem. */
-function failure(error: FastifyError | Problem | KvError): Problem {
+function failure(error: FastifyError | Problem | KvError, { httpBodyBytesMax }: ServerLimits): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof KvError) return problemOf(error);
-  if (error.validation !== undefined) return new Problem("bad_request", validationText(error));
-  if (error.statusCode === 413) return new Problem("body_too_large", error.message);
-  if (error.statusCode === 415) {
+  if (error instanceof BadInput) return error.problem;
+  if (error.statusCode === 413) {
     return new Problem(
-      "unsupported_media_type",
-      `${error.message}: a body here is JSON, sent with Content-Type: application/json`,
+      "body_too_large",
+      `the body has more than ${httpBodyBytesMax} bytes: send it in several requests`,
     );
+  }
+  if (error.statusCode === 415) {
+    const way = "a body here is JSON, sent with Content-Type: application/json";
+    return new Problem("unsupported_media_type", `the body's Content-Type is another one, or none: ${way}`);
+  }
+  if (NO_JSON.has(error.code)) {
+    const why = error.code === "FST_ERR_CTP_EMPTY_JSON_BODY" ? "it is empty" : error.message;
+    return new Problem("bad_request", `the body cannot be read as JSON, which its Content-Type says it is: ${why}`);
   }
   if (error.statusCode !== undefined && error.statusCode < 500) return new Problem("bad_request", error.message);
   return new Problem("internal", error.message);
-}
-
-/** Where each problem is, in the words of JSON: `body/operations/0/key: …`. */
-function validationText({ validation = [], validationContext = "body" }: FastifyError): string {
-  return validation
-    .slice(0, 5)
-    .map(({ instancePath, message = "is wrong" }) => `${validationContext}${instancePath}: ${message.slice(0, 200)}`)
-    .join("; ");
 }

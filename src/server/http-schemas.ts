@@ -1,6 +1,6 @@
 /** The JSON bodies of the HTTP wire: what is accepted, what is answered, and what the OpenAPI document says, in one place. */
 import { z } from "zod";
-import { parseDuration } from "../kv/duration.js";
+import { DURATION_FORMS, parseDuration } from "../kv/duration.js";
 import { PROTOCOLS } from "../kv/grants.js";
 import { parseInt64 } from "../kv/integer-text.js";
 import { LEVEL_NAMES } from "../kv/level.js";
@@ -13,20 +13,22 @@ const BASE64_CHARS_MAX = Math.ceil(COMMAND_LIMITS.valueBytesMax / 3) * 4;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 const text = z.string().refine((value) => !LONE_SURROGATE.test(value), "holds half of a surrogate pair");
-const base64 = z.base64().max(BASE64_CHARS_MAX);
+const base64 = z.base64({ error: "must be base64, with its padding" }).max(BASE64_CHARS_MAX);
 const version = z
   .int()
   .min(1)
   .describe("Version of the record: unique in its keyspace for ever. The ETag is this in quotes.");
+const NO_DURATION = `must be a duration in quotes: ${DURATION_FORMS}`;
 const duration = z
-  .string()
-  .refine((value) => parseDuration(value) !== null, "must be a duration like 30s, 1500ms, 5m, 12h or 7d")
-  .describe("A duration: 30s, 1500ms, 5m, 12h, 7d");
+  .string(NO_DURATION)
+  .refine((value) => parseDuration(value) !== null, NO_DURATION)
+  .describe(`A duration: ${DURATION_FORMS}`);
 const ttlMs = z.int().min(0).describe("Milliseconds that the record has left, by this node's clock; none: it stays");
 
+const NO_INT64 = "must be a signed 64-bit integer: a number where that is exact, else its digits in quotes";
 const int64 = z
-  .union([z.int(), z.string()])
-  .refine((value) => parseInt64(Buffer.from(String(value))) !== null, "must be a signed 64-bit integer")
+  .union([z.int(), z.string()], NO_INT64)
+  .refine((value) => parseInt64(Buffer.from(String(value))) !== null, NO_INT64)
   .describe("A signed 64-bit integer: a number where that is exact, else its digits as a string");
 
 const keyFields = { key: text.optional(), keyBase64: base64.optional() };
@@ -104,6 +106,14 @@ const receipt = z
       .optional()
       .describe("Not synced yet where it is durable, but with the operating system"),
     evidence: z.string(),
+    clock: z
+      .object({ ms: z.number(), logical: z.int() })
+      .optional()
+      .describe("gossip: the write's hybrid time, or the read's; leader, epoch and position are 0 there"),
+    staleness: z
+      .object({ missingWrites: z.int(), reachablePeers: z.int(), peers: z.int() })
+      .optional()
+      .describe("gossip: writes known to exist and missing on the node, and how many of its peers it hears from"),
   })
   .describe("Evidence of the level that was given");
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { allocate, EMPTY_BYTES, latin1Decode } from "../core/bytes.js";
 import type { Backend } from "../kv/backend.js";
+import { LISTEN_RETRY_MS, listenPatiently } from "../runtime/listen.js";
 import type { NodeFacts } from "./client-service.js";
 import { lastWords, Problem } from "./http-problem.js";
 import { HttpService } from "./http-service.js";
@@ -65,8 +66,11 @@ export class ClientListener {
     const { host, backend, durability = "sync" } = options;
     // Before the first connection can come.
     listener.http = await HttpService.create(backend, listener.limits, listener.stats, listener.metrics(backend));
-    listener.server.listen(options.port, options.host);
-    await once(listener.server, "listening");
+    const target = { port: options.port, host, retryMs: LISTEN_RETRY_MS, isWanted: () => true };
+    await new Promise<void>((resolve, reject) => {
+      const done = (error: Error | null): void => (error === null ? resolve() : reject(error));
+      listenPatiently(listener.server, target, done);
+    });
     const facts = { durability, host, port: listener.port };
     listener.resp = new RespService(backend, listener.limits, facts, listener.stats);
     listener.memcached = new MemcachedService(backend, listener.limits, facts, listener.stats);

@@ -3,13 +3,14 @@ import { type Call, type CallAnswer, decodeAnswer, encodeCall } from "../codec/c
 import { ByteWriter, latin1Encode } from "../core/bytes.js";
 import { Random } from "../core/random.js";
 import { Command, deleteCommand, getCommand, incrementCommand, Op, setCommand } from "../kv/command.js";
+import { KvError } from "../kv/errors.js";
 import { Level } from "../kv/level.js";
 import type { Request } from "../kv/request.js";
 import { closeOpen, serve } from "./testing/serve.js";
 
 afterEach(closeOpen);
 
-const PLAIN = { keyspace: "default", level: null, timeoutMs: 0, id: null, token: null, explain: false };
+const PLAIN = { keyspace: "default", life: 0, level: null, timeoutMs: 0, id: null, token: null, explain: false };
 const ID = { client: "0123456789abcdef", sequence: 1, acknowledgedThrough: 0, openedMs: 1 };
 
 function bytesOf(call: Partial<Call> & Pick<Call, "command">): string {
@@ -78,6 +79,29 @@ test("calls do not wait for one another nor for other commands, and are answered
   expect(read(counted).result!.integer).toBe(1n);
 });
 
+test("an answer says whether the command was executed: what the store came to, and not what kept it from that", async () => {
+  const { client, backend } = await serve();
+  const raw = await client();
+  const id = (sequence: number): Call["id"] => ({ ...ID, sequence });
+  backend.failures.set(Op.append, new KvError("overloaded"));
+  const append = new Command(Op.append, "text");
+  raw.sendBytes(
+    asRequest(
+      ["GAMUT", "CALL", bytesOf({ command: setCommand("text", latin1Encode("x")), id: id(1) })],
+      ["GAMUT", "CALL", bytesOf({ command: incrementCommand("text", 1n), id: id(2) })],
+      ["GAMUT", "CALL", bytesOf({ command: append, id: id(3) })],
+      ["GAMUT", "CALL", "rubbish"],
+    ),
+  );
+  const answers = (await raw.replies(4)).map(read);
+  expect(answers.map(({ isExecuted, error }) => [isExecuted, error?.code])).toEqual([
+    [true, undefined],
+    [true, "not_an_integer"],
+    [false, "overloaded"],
+    [false, "bad_request"],
+  ]);
+});
+
 test("a call may come in parts", async () => {
   const { client } = await serve();
   const raw = await client();
@@ -127,7 +151,7 @@ test("an answer that is too long is an error, and a write's is unknown: it was d
   );
   const [, many, written] = (await raw.replies(3)).map(read);
   expect(many.error).toMatchObject({ code: "batch_too_large", definite: true });
-  expect(written.error).toMatchObject({ code: "unknown", definite: false });
+  expect(written).toMatchObject({ isExecuted: true, error: { code: "unknown", definite: false } });
 });
 
 test("hostile calls never end the connection, and each is answered", async () => {

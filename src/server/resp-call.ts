@@ -1,5 +1,5 @@
 /** GAMUT CALL: one operation of the SDK, as codec/call.ts writes it. */
-import { decodeCall, encodeAnswer } from "../codec/call.js";
+import { type AnswerHead, decodeCall, encodeAnswer } from "../codec/call.js";
 import type { Arguments, RespWriter } from "../codec/resp/index.js";
 import { allocate, ByteWriter } from "../core/bytes.js";
 import { isWrite } from "../kv/command.js";
@@ -11,6 +11,8 @@ import type { RespReply } from "./resp-reply.js";
 /** A longer answer would get the connection cut. */
 const ANSWER_BYTES_MAX = 32 * 1_048_576;
 const SCRATCH_BYTES_KEPT = 1_048_576;
+
+const NOT_BEGUN: AnswerHead = { leader: 0, life: 0, isExecuted: false, token: null, receipt: null };
 
 /** Of the answer that is being written: they are written one after the other. */
 let scratch = new ByteWriter(4_096);
@@ -30,6 +32,7 @@ export function answerCall(connection: RespConnection, request: Arguments, write
     return;
   }
   session.keyspace = call.keyspace;
+  session.keyspaceLife = call.life;
   session.level = call.level;
   session.explains = call.explain;
   session.timeoutMs = call.timeoutMs;
@@ -52,24 +55,27 @@ function joined(request: Arguments): Uint8Array {
 
 function refuse(error: KvError, writer: RespWriter): void {
   scratch.reset();
-  encodeAnswer(0, null, null, errorResult(error), scratch);
+  encodeAnswer(NOT_BEGUN, errorResult(error), scratch);
   writer.bulk(scratch.written());
 }
 
 function completeCall(_connection: RespConnection, slot: RespReply, writer: RespWriter): void {
   const session = slot.session!;
   const request = slot.request!;
-  const leader = session.leader(request);
-  const token = session.token();
+  const { receipt } = request;
+  const result = slot.result!;
+  // What stands in the log has a position, and all that is told without having been executed there is indefinite.
+  const isExecuted = request.position > 0 && result.error?.definite !== false;
+  const [leader, life, token] = [session.leader(request), session.lifeOf(request), session.token()];
   session.close();
   scratch.reset();
-  encodeAnswer(leader, token, request.receipt, slot.result!, scratch);
+  encodeAnswer({ leader, life, isExecuted, token, receipt }, result, scratch);
   if (scratch.length > ANSWER_BYTES_MAX) {
     const message = `the answer has ${scratch.length} bytes, ${ANSWER_BYTES_MAX} are allowed: ask for less at once`;
-    // A write was done all the same.
+    // A write was done all the same, and a retry would be answered as much.
     const code = isWrite(request.command.op) ? "unknown" : "batch_too_large";
     scratch.reset();
-    encodeAnswer(leader, token, null, errorResult(new KvError(code, message)), scratch);
+    encodeAnswer({ leader, life, isExecuted, token, receipt: null }, errorResult(new KvError(code, message)), scratch);
   }
   writer.bulk(scratch.written());
   if (scratch.bytes.length > SCRATCH_BYTES_KEPT) scratch = new ByteWriter(4_096);

@@ -38,6 +38,14 @@ function writeMatching(connection: RespConnection, request: Arguments, writer: R
   }
 }
 
+/** Keyspaces that SELECT takes by number, from 0 without a gap: the default one, and those that have such a name. */
+function numbered(connection: RespConnection): number {
+  const names = new Set(connection.service.backend.status().keyspaces.map(({ name }) => name));
+  let count = 1;
+  while (names.has(String(count))) count += 1;
+  return count;
+}
+
 /** `save` is empty: there are no snapshots on a timer. The log is what Redis calls its append-only file. */
 function configuration(connection: RespConnection): [name: string, value: string][] {
   const { facts, limits } = connection.service;
@@ -49,7 +57,7 @@ function configuration(connection: RespConnection): [name: string, value: string
     ["appendfsync", syncs[facts.durability]],
     ["bind", facts.host],
     ["port", String(facts.port)],
-    ["databases", String(connection.service.backend.status().keyspaces.length)],
+    ["databases", String(numbered(connection))],
     ["maxclients", String(limits.connectionsMax)],
     ["maxmemory", "0"],
     ["maxmemory-policy", "noeviction"],

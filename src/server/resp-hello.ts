@@ -100,9 +100,15 @@ export function answerSelect(connection: RespConnection, request: Arguments, wri
   new KeyspaceChoice(connection, name, (error) => {
     answer((later) => {
       if (error === null) later.ok();
-      else later.error(/^-?\d+$/.test(name) ? "ERR DB index is out of range" : errorText(error));
+      else later.error(/^-?\d+$/.test(name) ? outOfRange(name) : errorText(error));
     });
   });
+}
+
+/** Clients know Redis' sentence; people need to hear what there is in place of numbers. */
+function outOfRange(name: string): string {
+  const made = name.startsWith("-") ? "" : `, GAMUT KEYSPACE CREATE ${name} makes one that SELECT ${name} takes`;
+  return `ERR DB index is out of range: a keyspace is selected by its name (GAMUT KEYSPACE LIST), 0 is the default one${made}`;
 }
 
 export function answerQuit(connection: RespConnection, _request: Arguments, writer: RespWriter): void {

@@ -145,6 +145,39 @@ test("ROLE and INFO replication: a slave names its master, a master its slaves",
   expect(replication.get("master_repl_offset")).toBe("9");
 });
 
+test("ROLE and INFO replication without an order of writes: a master without slaves, and what it lacks", async () => {
+  const { client, backend } = await serve();
+  const raw = await client();
+  backend.counters = { missing: 4, reachable: 1, peers: 2 };
+  expect(await raw.ask(["GAMUT", "KEYSPACE", "CREATE", "carts", "PROTOCOL", "gossip"], ["SELECT", "carts"])).toEqual([
+    "+OK\r\n",
+    "+OK\r\n",
+  ]);
+  expect(await raw.ask(["ROLE"])).toEqual([`*3\r\n${bulk("master")}:9\r\n*0\r\n`]);
+  expect(Object.fromEntries(await info(raw, "replication"))).toEqual({
+    role: "master",
+    connected_slaves: "0",
+    gamut_missing_writes: "4",
+    gamut_peers_heard: "1",
+    gamut_peers: "2",
+    master_repl_offset: "9",
+  });
+});
+
+test("CONFIG GET databases counts what SELECT takes by number", async () => {
+  const { client, backend } = await serve();
+  const raw = await client();
+  const databases = async (): Promise<string> => (await raw.ask(["CONFIG", "GET", "databases"]))[0];
+  for (const [name, count] of [
+    ["carts", 1],
+    ["2", 1],
+    ["1", 3],
+  ] as const) {
+    backend.addKeyspace(name);
+    expect(await databases()).toContain(bulk(String(count)));
+  }
+});
+
 test("a value over the limit is an error; a bulk far over it ends the connection, and the error is heard", async () => {
   const { client } = await serve();
   const raw = await client();

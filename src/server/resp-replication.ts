@@ -1,6 +1,7 @@
 /** ROLE and INFO replication: leader and replicas of the connection's keyspace in Redis' words, master and slaves. */
 import type { Arguments, RespWriter } from "../codec/resp/index.js";
 import type { BackendStatus, KeyspaceStatus, MemberStatus } from "../kv/backend.js";
+import { hasLeader } from "../kv/grants.js";
 import type { RespConnection } from "./resp-connection.js";
 
 interface Place {
@@ -22,7 +23,7 @@ export function keyspaceOf(connection: RespConnection, status: BackendStatus): K
 export function answerRole(connection: RespConnection, _request: Arguments, writer: RespWriter): void {
   const status = connection.service.backend.status();
   const keyspace = keyspaceOf(connection, status);
-  if (keyspace !== undefined && isMaster(keyspace, status)) {
+  if (keyspace !== undefined && (!hasLeader(keyspace.protocol) || keyspace.leader === status.node)) {
     const slaves = slavesOf(keyspace, status);
     writer.array(3);
     writer.bulkText("master");
@@ -47,8 +48,9 @@ export function answerRole(connection: RespConnection, _request: Arguments, writ
 export function replicationLines(connection: RespConnection, status: BackendStatus): string[] {
   const keyspace = keyspaceOf(connection, status);
   if (keyspace === undefined) return ["role:slave", "master_link_status:down"];
+  if (!hasLeader(keyspace.protocol)) return orderlessLines(keyspace);
   const leader = leaderOf(keyspace, status);
-  const own = isMaster(keyspace, status) ? masterLines(slavesOf(keyspace, status)) : slaveLines(keyspace, leader);
+  const own = keyspace.leader === status.node ? masterLines(slavesOf(keyspace, status)) : slaveLines(keyspace, leader);
   return [
     ...own,
     `gamut_leader:${keyspace.leader}`,
@@ -78,9 +80,18 @@ function slaveLines(keyspace: KeyspaceStatus, leader: MemberStatus | undefined):
   ];
 }
 
-/** Without an order of writes every node is one. */
-function isMaster({ leader, protocol }: KeyspaceStatus, { node }: BackendStatus): boolean {
-  return leader === node || protocol === "gossip";
+/**
+ * Without an order of writes every replica is a master and none is a slave. Each counts the writes of its own log, so no
+ * two offsets can be compared: what tells of a lag is how many writes this replica knows of and lacks.
+ */
+function orderlessLines({ counters = {}, appliedPosition }: KeyspaceStatus): string[] {
+  return [
+    ...masterLines([]),
+    `gamut_missing_writes:${counters.missing ?? 0}`,
+    `gamut_peers_heard:${counters.reachable ?? 0}`,
+    `gamut_peers:${counters.peers ?? 0}`,
+    `master_repl_offset:${appliedPosition}`,
+  ];
 }
 
 function leaderOf(keyspace: KeyspaceStatus | undefined, status: BackendStatus): MemberStatus | undefined {
@@ -89,6 +100,7 @@ function leaderOf(keyspace: KeyspaceStatus | undefined, status: BackendStatus): 
 
 /** The other replicas that the leader is connected with. */
 function slavesOf(keyspace: KeyspaceStatus, status: BackendStatus): Slave[] {
+  if (!hasLeader(keyspace.protocol)) return [];
   return status.members
     .filter(({ node, connected }) => connected && node !== status.node && keyspace.replicas.includes(node))
     .map((member) => ({

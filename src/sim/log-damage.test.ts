@@ -343,16 +343,58 @@ describe("a damaged log", () => {
     expect(world.disk.fileNames()).toContain("lost-log-0000000001");
   });
 
-  test("keeps the newest damaged log only", () => {
-    const world = damagedLog();
-    world.startOver();
+  /** By name: what is kept of damaged logs. */
+  function keptFiles(world: LogWorld): Map<string, string> {
+    const names = world.disk.fileNames().filter((name) => name.startsWith("lost-"));
+    return new Map(names.map((name) => [name, String(crc32(world.disk.contents(name)))]));
+  }
+
+  /** Writes a little, and loses a file of it. */
+  function damageAgain(world: LogWorld): void {
     world.store(1, 1, entry(1));
     world.settle();
     world.die(false);
-    world.disk.deleteFile("log-0000000001");
+    world.disk.deleteFile("log-marks");
     expect(world.recover().kind).toBe("damaged");
+  }
+
+  test("of an earlier time is never touched by a later one", () => {
+    const world = damagedLog();
     world.startOver();
-    expect(world.disk.fileNames()).toEqual(["log-0000000001", "log-marks", "lost-log-0000000002", "lost-log-marks"]);
+    for (const number of [2, 3, 4]) {
+      const before = keptFiles(world);
+      damageAgain(world);
+      world.startOver();
+      const after = keptFiles(world);
+      for (const [name, checksum] of before) expect([name, after.get(name)]).toEqual([name, checksum]);
+      const added = [...after.keys()].filter((name) => !before.has(name));
+      expect(added).toContain(`lost-${number}-log-0000000001`);
+      expect(added.every((name) => name.startsWith(`lost-${number}-log-`))).toBe(true);
+    }
+  });
+
+  test("is set aside under one number, also when that is interrupted at any step", () => {
+    let interrupted = 0;
+    for (let seed = 0; seed < 100; seed += 1) {
+      const random = new Random(seed);
+      const world = damagedLog();
+      world.startOver();
+      const before = keptFiles(world);
+      damageAgain(world);
+      world.log.startOver(() => {});
+      const steps = random.below(14);
+      for (let i = 0; i < steps; i += 1) world.scheduler.step(world.scheduler.nowUs + 1_000_000);
+      world.die(random.chance(0.5));
+      if (world.recover().kind === "damaged") {
+        interrupted += 1;
+        expect(world.startOver().kind).toBe("empty");
+      }
+      const after = keptFiles(world);
+      for (const [name, checksum] of before) expect([seed, name, after.get(name)]).toEqual([seed, name, checksum]);
+      const numbers = [...after.keys()].filter((name) => !before.has(name)).map((name) => name.slice(0, 7));
+      expect([seed, new Set(numbers)]).toEqual([seed, new Set(["lost-2-"])]);
+    }
+    expect(interrupted).toBeGreaterThan(10);
   });
 
   test("set aside only in part, by a death at any step, never passes for a sound one", () => {

@@ -203,6 +203,7 @@ export class Replay {
     const session = this.sessions.get(reader.u32());
     if (session === undefined) throw new Diverged("a request of a session that was not opened");
     session.keyspace = reader.latin1();
+    session.keyspaceLife = reader.u32();
     const level = reader.u8();
     session.level = level === 0 ? null : (level as Level);
     session.explains = reader.u8() === 1;

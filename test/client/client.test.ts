@@ -244,6 +244,29 @@ describe("levels and sessions", () => {
     }
   });
 
+  it("a keyspace dropped and made again under the other protocol: whoever begins anew notices nothing", async () => {
+    const gamut = client();
+    for (const protocol of ["raft", "gossip", "raft", "raft"]) {
+      await resp("GAMUT", "KEYSPACE", "CREATE", "changing", "PROTOCOL", protocol);
+      // The handle's writer is the same all along; a session of its own has seen nothing of the lives before.
+      const fresh = gamut.keyspace("changing").session();
+      const writes = await Promise.all(Array.from({ length: 20 }, (_, i) => fresh.set(`k${i}`, protocol)));
+      expect(writes.map(({ kind }) => kind)).toEqual(new Array(20).fill("ok"));
+      const { receipt } = ok(await fresh.set("last", protocol, { explain: true }));
+      expect(receipt?.protocol).toBe(protocol);
+      if (protocol === "gossip") {
+        expect(receipt).toMatchObject({ evidence: "own-log", staleness: { missingWrites: 0, peers: 2 } });
+        expect(receipt!.clock!.ms).toBeGreaterThan(1_700_000_000_000);
+        expect(receipt!.text).toMatch(/ clock=\d+\.\d+ .* missing-writes=0 peers-heard=\d\/2$/);
+      } else {
+        expect(receipt).toMatchObject({ evidence: "log" });
+        expect(receipt!.position).toBeGreaterThan(0);
+        expect(receipt!.clock).toBeUndefined();
+      }
+      await resp("GAMUT", "KEYSPACE", "DROP", "changing");
+    }
+  });
+
   it("tokens: of nowhere, of another cluster, of a keyspace that is gone", async () => {
     const gamut = client();
     expect(client().token()).toBe("");

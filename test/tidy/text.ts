@@ -25,6 +25,37 @@ export function machinePathProblems(file: SourceFile): Problem[] {
   return problems;
 }
 
+interface Lock {
+  readonly packages?: Record<string, { readonly dev?: boolean; readonly engines?: { readonly node?: string } }>;
+}
+
+/** Whoever installs the package hears a warning, or is refused, where a dependency wants a newer Node.js than we do. */
+export function engineProblems(file: SourceFile): Problem[] {
+  const { packages = {} } = JSON.parse(file.text) as Lock;
+  const floor = numbersOf(packages[""]?.engines?.node ?? "");
+  const problems: Problem[] = [];
+  for (const [name, { dev, engines }] of Object.entries(packages)) {
+    if (dev === true || engines?.node === undefined) continue;
+    if (engines.node.split("||").some((range) => admits(range.trim(), floor))) continue;
+    const what = `${name} wants Node.js ${engines.node}, we promise ${floor.join(".")}`;
+    problems.push({ path: file.path, line: 1, rule: "lock-engines", what });
+  }
+  return problems;
+}
+
+/** Of `>=20.19`, `^20.19.0`, `20`, `10.*` or `*`. */
+function admits(range: string, floor: readonly number[]): boolean {
+  if (range === "*") return true;
+  const from = numbersOf(range);
+  const [major, minor = 0] = from;
+  const isBelow = major < floor[0] || (major === floor[0] && minor <= (floor[1] ?? 0));
+  return isBelow && (range.startsWith(">=") || major === floor[0]);
+}
+
+function numbersOf(range: string): number[] {
+  return (range.match(/\d+/g) ?? []).map(Number);
+}
+
 /** A lock file with addresses ties the installation to the registry that wrote it. */
 export function lockProblems(file: SourceFile): Problem[] {
   const lock = JSON.parse(file.text) as { packages?: Record<string, { resolved?: string; link?: boolean }> };

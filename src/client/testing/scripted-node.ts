@@ -5,34 +5,59 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { type Call, decodeCall, encodeAnswer } from "../../codec/call.js";
 import { ByteWriter } from "../../core/bytes.js";
-import { type Command, Op } from "../../kv/command.js";
+import { type Command, isWrite, Op } from "../../kv/command.js";
 import { type ErrorCode, KvError } from "../../kv/errors.js";
 import { errorResult, integerResult, Result, ResultKind } from "../../kv/result.js";
 
 /**
  * An error, no answer at all, the end of the connection (before it is done, after that, or so that it is done a moment
- * later), or what the store would say.
+ * later), or what the store would say: of its own accord, or because the command comes to that error.
  */
-export type Reaction = ErrorCode | "silence" | "hang up" | "done, hang up" | "hang up, done later" | "execute";
+export type Reaction =
+  | ErrorCode
+  | { readonly executed: ErrorCode }
+  | ("silence" | "hang up" | "done, hang up" | "hang up, done later" | "execute");
 
 const LATER_MS = 5;
 
 /** What nodes have in common: who has done what, each sequence once and in order. */
 export class ScriptedStore {
   timeMs = 1_000;
-  /** How often each key was counted. */
+  life = 1;
+  /** What answers tell of it, if not the truth. */
+  lifeTold: number | null = null;
+  /** This life takes no ids, and tells no time. */
+  isOrderless = false;
+  /** How often each key was counted, in whichever life. */
   readonly counts = new Map<string, bigint>();
   private readonly results = new Map<string, Result[]>();
 
-  execute({ command, id }: Call): Result {
-    if (command.op === Op.time) return integerResult(BigInt(this.timeMs));
-    if (id === null) return new Result(ResultKind.ok);
+  /** Dropped, and made again under the same name. */
+  remake(isOrderless: boolean): void {
+    this.life += 1;
+    this.isOrderless = isOrderless;
+    this.results.clear();
+  }
+
+  /** `error`: what the command comes to when its turn has come. */
+  execute({ command, id, life }: Call, error: KvError | null = null): Result {
+    if (life !== 0 && life !== this.life) return errorResult(new KvError("keyspace_gone"));
+    if (command.op === Op.time) {
+      return this.isOrderless ? errorResult(new KvError("level_unsupported")) : integerResult(BigInt(this.timeMs));
+    }
+    if (!isWrite(command.op)) return new Result(ResultKind.absent);
+    if (id === null) return this.count(command);
+    if (this.isOrderless) return errorResult(new KvError("operation_unsupported"));
     const done = this.results.get(id.client) ?? [];
     this.results.set(id.client, done);
     if (id.sequence <= done.length) return done[id.sequence - 1];
     if (id.sequence > done.length + 1) return errorResult(new KvError("unknown", `expected ${done.length + 1}`));
-    done.push(this.count(command));
+    done.push(error === null ? this.count(command) : errorResult(error));
     return done[done.length - 1];
+  }
+
+  hasNoted({ id }: Call, result: Result): boolean {
+    return id !== null && this.results.get(id.client)?.includes(result) === true;
   }
 
   private count({ op, key, integer }: Command): Result {
@@ -110,10 +135,24 @@ export class ScriptedNode {
       socket.destroy();
       return;
     }
-    const result = reaction === "execute" ? this.store.execute(call) : errorResult(new KvError(reaction));
+    const result = this.resultOf(call, reaction);
+    const isExecuted = this.store.hasNoted(call, result);
     const writer = new ByteWriter(64);
-    encodeAnswer(this.node, null, null, result, writer);
+    const head = {
+      leader: this.node,
+      life: this.store.lifeTold ?? this.store.life,
+      isExecuted,
+      token: null,
+      receipt: null,
+    };
+    encodeAnswer(head, result, writer);
     bulk(socket, Buffer.from(writer.copy()));
+  }
+
+  private resultOf(call: Call, reaction: ErrorCode | "execute" | { readonly executed: ErrorCode }): Result {
+    if (reaction === "execute") return this.store.execute(call);
+    if (typeof reaction === "string") return errorResult(new KvError(reaction));
+    return this.store.execute(call, new KvError(reaction.executed));
   }
 
   async close(): Promise<void> {

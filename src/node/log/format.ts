@@ -24,8 +24,9 @@ export const RECORD_OVERHEAD_BYTES = 1 + 4 + 8 + 8 + 4;
 export const MARKS_NAME = "log-marks";
 /** Exists while a damaged log is being set aside: what remains of that log is not to be believed. */
 export const LOST_NAME = "log-lost";
-/** Before the name of each file of the last damaged log. */
+/** Before the name of each file of the first damaged log; later ones have a number behind it, from 2. */
 export const SET_ASIDE_PREFIX = "lost-";
+export const SET_ASIDE_NAME = /^lost-(?:(\d+)-)?log-/;
 
 /** The two slots lie in pages of their own: one write cannot touch both. */
 const MARK_SLOT_BYTES = 4096;

@@ -28,7 +28,7 @@ export const EventKind = {
   disconnected: 9,
   /** session u32 */
   sessionOpened: 10,
-  /** session u32, keyspace latin1, level u8 (0: none), explains u8, timeoutMs u32, has id u8 [client latin1, sequence, acknowledged, opened], command blob */
+  /** session u32, keyspace latin1, life u32, level u8 (0: none), explains u8, timeoutMs u32, has id u8 [client latin1, sequence, acknowledged, opened], command blob */
   submit: 11,
   /** request u53 */
   cancel: 12,

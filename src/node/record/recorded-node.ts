@@ -1,5 +1,5 @@
 import { ByteWriter } from "../../core/bytes.js";
-import type { Incarnation, NodeId } from "../../core/machine.js";
+import type { GroupId, Incarnation, NodeId } from "../../core/machine.js";
 import type { BackendStatus, Principal, Session } from "../../kv/backend.js";
 import type { Command } from "../../kv/command.js";
 import { encodeCommand } from "../../kv/command-codec.js";
@@ -153,6 +153,7 @@ export class RecordedNode implements NodeFacade {
 
 class RecordedSession implements Session {
   keyspace: string;
+  keyspaceLife: GroupId = 0;
   level: Level | null = null;
   explains = false;
   timeoutMs = 0;
@@ -175,6 +176,7 @@ class RecordedSession implements Session {
     const writer = owner.recorder.event(EventKind.submit);
     writer.u32(this.number);
     writer.latin1(this.keyspace);
+    writer.u32(this.keyspaceLife);
     writer.u8(this.level ?? 0);
     writer.u8(this.explains ? 1 : 0);
     writer.u32(this.timeoutMs);
@@ -190,6 +192,7 @@ class RecordedSession implements Session {
     encodeCommand(command, writer);
     writer.patchU32(lengthAt, writer.length - lengthAt - 4);
     this.session.keyspace = this.keyspace;
+    this.session.keyspaceLife = this.keyspaceLife;
     this.session.level = this.level;
     this.session.explains = this.explains;
     this.session.timeoutMs = this.timeoutMs;
@@ -208,6 +211,10 @@ class RecordedSession implements Session {
 
   leader(request: Request): NodeId {
     return this.session.leader(request);
+  }
+
+  lifeOf(request: Request): GroupId {
+    return this.session.lifeOf(request);
   }
 
   /** Not recorded: the read that it goes out from is, and the node does nothing else for having watchers. */

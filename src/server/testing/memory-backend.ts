@@ -4,7 +4,7 @@ import { SectionWriter, writeBatch } from "../../kv/batch.js";
 import { ChangeHistory } from "../../kv/change-history.js";
 import { type Command, isWrite, Op } from "../../kv/command.js";
 import { KvError } from "../../kv/errors.js";
-import type { Protocol } from "../../kv/grants.js";
+import { hasLeader, type Protocol } from "../../kv/grants.js";
 import { LEVEL_NAMES, Level } from "../../kv/level.js";
 import { Meta } from "../../kv/meta.js";
 import type { Receipt } from "../../kv/receipt.js";
@@ -29,8 +29,9 @@ class Keyspace {
   readonly watches: Watches;
 
   constructor(
-    readonly defaultLevel: Level = Level.linearizable,
-    wake: () => void = () => {},
+    readonly defaultLevel: Level,
+    readonly protocol: string,
+    wake: () => void,
   ) {
     const { store, history } = this;
     const watched: WatchedGroup = {
@@ -41,6 +42,11 @@ class Keyspace {
       wake,
     };
     this.watches = new Watches(watched, NODE_DEFAULTS.watch);
+  }
+
+  /** Commands written until now. */
+  get written(): number {
+    return this.sequence;
   }
 
   /** Writes, and atomics, in order under one time. */
@@ -92,6 +98,8 @@ export class MemoryBackend implements Backend {
   order: ((a: Request, b: Request) => number) | null = null;
   /** Answer at once, inside `submit`. */
   synchronous = false;
+  /** What the status of each keyspace says that its protocol counts. */
+  counters: Readonly<Record<string, number>> = {};
   /** This node is 2. */
   leader = 1;
   private queue: Queued[] = [];
@@ -114,11 +122,12 @@ export class MemoryBackend implements Backend {
     this.keyspaces.set(name, this.makeKeyspace());
   }
 
-  createKeyspace(name: string, _protocol: Protocol, defaultLevel: Level, done: (error: KvError | null) => void): void {
+  createKeyspace(name: string, protocol: Protocol, defaultLevel: Level, done: (error: KvError | null) => void): void {
     this.administer(() => {
       if (this.keyspaces.has(name)) done(new KvError("keyspace_exists"));
       else {
-        this.keyspaces.set(name, this.makeKeyspace(defaultLevel));
+        // One without an order says so; it is served by the same store.
+        this.keyspaces.set(name, this.makeKeyspace(defaultLevel, hasLeader(protocol) ? "memory" : protocol));
         done(null);
       }
     });
@@ -128,8 +137,8 @@ export class MemoryBackend implements Backend {
     this.administer(() => done(this.keyspaces.delete(name) ? null : new KvError("keyspace_unknown")));
   }
 
-  private makeKeyspace(level: Level = Level.linearizable): Keyspace {
-    return new Keyspace(level, () => this.schedule());
+  private makeKeyspace(level: Level = Level.linearizable, protocol = "memory"): Keyspace {
+    return new Keyspace(level, protocol, () => this.schedule());
   }
 
   private administer(action: () => void): void {
@@ -146,7 +155,7 @@ export class MemoryBackend implements Backend {
       clusterId: "0123456789abcdef",
       version: "0.1.0",
       members: [1, 2, 3].map((node) => ({ ...member, node, clientAddress: `127.0.0.1:600${node}` })),
-      keyspaces: names.map((name) => keyspaceStatus(name, this.keyspaces.get(name)!, this.leader)),
+      keyspaces: names.map((name) => keyspaceStatus(name, this.keyspaces.get(name)!, this.leader, this.counters)),
     };
   }
 
@@ -210,14 +219,20 @@ export class MemoryBackend implements Backend {
     if (live.length === 0) return;
     for (const { request, keyspace } of live) this.onExecute?.(request, keyspace);
     const keyspace = this.keyspaces.get(live[0].keyspace);
-    const results =
-      keyspace !== undefined && isWrite(live[0].request.command.op) && !this.failures.has(live[0].request.command.op)
-        ? keyspace.write(
-            live.map(({ request }) => request.command),
-            nowMs,
-          )
-        : live.map(({ request }) => this.read(request.command, keyspace));
-    for (let i = 0; i < live.length; i += 1) this.answers.push({ ...live[i], result: results[i] });
+    const { op } = live[0].request.command;
+    const commands = live.map(({ request }) => request.command);
+    if (keyspace !== undefined && isWrite(op) && !this.failures.has(op)) {
+      const results = keyspace.write(commands, nowMs);
+      for (let i = 0; i < live.length; i += 1) {
+        // What a write came to has its place in the order, also where it changed nothing.
+        this.answers.push({ ...live[i], result: results[i], position: results[i].version || keyspace.written });
+      }
+      return;
+    }
+    for (let i = 0; i < live.length; i += 1) {
+      const result = this.read(commands[i], keyspace);
+      this.answers.push({ ...live[i], result, position: result.version });
+    }
   }
 
   private giveAnswers(): void {
@@ -244,14 +259,15 @@ interface Queued {
 
 interface Answer extends Queued {
   readonly result: Result;
+  readonly position: number;
 }
 
 function sameRun(a: Queued, b: Queued): boolean {
   return a.keyspace === b.keyspace && isWrite(b.request.command.op) && a.request.command.op === b.request.command.op;
 }
 
-function give({ request, result, explains }: Answer): void {
-  request.position = result.version;
+function give({ request, result, position, explains }: Answer): void {
+  request.position = position;
   if (explains) request.receipt = receiptOf(request, result);
   request.sink.reply(request, result);
 }
@@ -270,10 +286,16 @@ function receiptOf(request: Request, result: Result): Receipt {
   };
 }
 
-function keyspaceStatus(name: string, { defaultLevel, state }: Keyspace, leader: number): KeyspaceStatus {
+function keyspaceStatus(
+  name: string,
+  { defaultLevel, protocol, state }: Keyspace,
+  leader: number,
+  counters: Readonly<Record<string, number>>,
+): KeyspaceStatus {
   return {
     name,
-    protocol: "memory",
+    protocol,
+    counters,
     defaultLevel: LEVEL_NAMES[defaultLevel],
     group: 1,
     role: leader === 2 ? "leader" : "follower",
@@ -292,6 +314,7 @@ function keyspaceStatus(name: string, { defaultLevel, state }: Keyspace, leader:
 
 class MemorySession implements Session {
   keyspace = "default";
+  keyspaceLife = 0;
   level: Level | null = null;
   explains = false;
   timeoutMs = 0;
@@ -318,6 +341,10 @@ class MemorySession implements Session {
 
   leader(): number {
     return this.backend.leader;
+  }
+
+  lifeOf(): number {
+    return 1;
   }
 
   token(): Uint8Array {
