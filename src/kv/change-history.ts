@@ -16,7 +16,7 @@ export const END_OF_VERSION = 0xffff_ffff;
 
 /** What one change costs in memory besides its key and its value. */
 export const CHANGE_BYTES = 48;
-const CAPACITY_FIRST = 1_024;
+export const CAPACITY_FIRST = 1_024;
 
 /** One change of one key, as it is told to a watcher. Reused: valid during the call alone. */
 export class Change {
@@ -39,6 +39,7 @@ export class Change {
 export class ChangeHistory implements ChangeListener {
   /** Monotonic: what is added now happened then. */
   nowMs = 0;
+  watchers = 0;
   /** Watchers that want to hear values: while there is none, none is kept. */
   valueWatchers = 0;
   /** Number of the oldest change that is kept, and that of the next one to come. */
@@ -51,7 +52,7 @@ export class ChangeHistory implements ChangeListener {
   private lastOrdinal = END_OF_VERSION;
   private bytes = 0;
 
-  private capacity = CAPACITY_FIRST;
+  protected capacity = CAPACITY_FIRST;
   private keys: string[] = new Array<string>(CAPACITY_FIRST).fill("");
   private values: (Uint8Array | null)[] = new Array<Uint8Array | null>(CAPACITY_FIRST).fill(null);
   private versions = new Float64Array(CAPACITY_FIRST);
@@ -75,6 +76,12 @@ export class ChangeHistory implements ChangeListener {
   }
 
   changed(key: string, version: number, record: Uint8Array | null, cause: Op): void {
+    this.add(key, version, record === null ? null : recordValue(record), cause);
+    this.shrink();
+  }
+
+  /** `value`: what was put, copied if anybody wants it; null: the key has none any more. {@link shrink} follows. */
+  protected add(key: string, version: number, value: Uint8Array | null, cause: Op): void {
     if (this.end - this.first === this.limits.changesMax) this.forgetOldest();
     if (this.end - this.first === this.capacity) this.grow();
     const at = this.end % this.capacity;
@@ -84,14 +91,16 @@ export class ChangeHistory implements ChangeListener {
     this.versions[at] = version;
     this.ordinals[at] = this.lastOrdinal;
     this.times[at] = this.nowMs;
-    this.causes[at] = cause * 2 + (record === null ? 0 : 1);
+    this.causes[at] = cause * 2 + (value === null ? 0 : 1);
     this.bytes += CHANGE_BYTES + key.length;
-    if (this.valueWatchers > 0 && record !== null) {
-      const value = copyBytes(recordValue(record));
-      this.values[at] = value;
+    if (this.valueWatchers > 0 && value !== null) {
+      this.values[at] = copyBytes(value);
       this.bytes += value.length;
     }
     this.end += 1;
+  }
+
+  protected shrink(): void {
     while (this.bytes > this.limits.bytesMax) this.forgetOldest();
   }
 
@@ -101,7 +110,7 @@ export class ChangeHistory implements ChangeListener {
     while (this.first < this.end && this.times[this.first % this.capacity] < oldestMs) this.forgetOldest();
   }
 
-  private forgetOldest(): void {
+  protected forgetOldest(): void {
     const at = this.first % this.capacity;
     const value = this.values[at];
     this.floorVersion = this.versions[at];
@@ -113,19 +122,22 @@ export class ChangeHistory implements ChangeListener {
   }
 
   private grow(): void {
-    const before = this.capacity;
-    const capacity = Math.min(before * 2, Math.max(this.limits.changesMax, before));
-    const move = <T extends { [at: number]: unknown }>(from: T, to: T): T => {
-      for (let number = this.first; number < this.end; number += 1) to[number % capacity] = from[number % before];
-      return to;
-    };
-    this.keys = move(this.keys, new Array<string>(capacity).fill(""));
-    this.values = move(this.values, new Array<Uint8Array | null>(capacity).fill(null));
-    this.versions = move(this.versions, new Float64Array(capacity));
-    this.ordinals = move(this.ordinals, new Uint32Array(capacity));
-    this.times = move(this.times, new Float64Array(capacity));
-    this.causes = move(this.causes, new Uint16Array(capacity));
+    this.resize(Math.min(this.capacity * 2, Math.max(this.limits.changesMax, this.capacity)));
+  }
+
+  protected resize(capacity: number): void {
+    this.keys = this.moved(this.keys, new Array<string>(capacity).fill(""), capacity);
+    this.values = this.moved(this.values, new Array<Uint8Array | null>(capacity).fill(null), capacity);
+    this.versions = this.moved(this.versions, new Float64Array(capacity), capacity);
+    this.ordinals = this.moved(this.ordinals, new Uint32Array(capacity), capacity);
+    this.times = this.moved(this.times, new Float64Array(capacity), capacity);
+    this.causes = this.moved(this.causes, new Uint16Array(capacity), capacity);
     this.capacity = capacity;
+  }
+
+  protected moved<T extends { [at: number]: unknown }>(from: T, to: T, capacity: number): T {
+    for (let number = this.first; number < this.end; number += 1) to[number % capacity] = from[number % this.capacity];
+    return to;
   }
 
   /** Whether every change after this position is kept. */
@@ -155,12 +167,16 @@ export class ChangeHistory implements ChangeListener {
     return this.versions[number % this.capacity];
   }
 
+  protected causeAt(at: number): Op {
+    return (this.causes[at] >> 1) as Op;
+  }
+
   read(number: number, change: Change): void {
     const at = number % this.capacity;
     change.key = this.keys[at];
     change.version = this.versions[at];
     change.ordinal = this.ordinals[at];
-    change.cause = (this.causes[at] >> 1) as Op;
+    change.cause = this.causeAt(at);
     change.isPut = (this.causes[at] & 1) === 1;
     change.value = this.values[at];
   }

@@ -41,6 +41,15 @@ export class Seen {
     origins.push(new SeenOrigin(node, incarnation, sequence));
   }
 
+  /** No more than through that sequence. */
+  lower(node: number, incarnation: number, sequence: number): void {
+    for (const origin of this.origins) {
+      if (origin.node === node && origin.incarnation === incarnation && origin.sequence > sequence) {
+        origin.sequence = sequence;
+      }
+    }
+  }
+
   raiseClock(ms: number, logical: number): void {
     if (ms < this.ms || (ms === this.ms && logical <= this.logical)) return;
     this.ms = ms;

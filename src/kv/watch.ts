@@ -55,7 +55,10 @@ export interface WatchHandle {
   /** Where the watch begins: version and ordinal as of {@link Change}. */
   readonly beginVersion: number;
   readonly beginOrdinal: number;
-  /** As text, good at every node of the cluster. */
+  /**
+   * As text, good at every node of the cluster: of the beginning, or of what is being told. To be called from within the
+   * call of the sink that it is of.
+   */
   position(version: number, ordinal: number): string;
   resume(): void;
   close(): void;
@@ -84,27 +87,58 @@ export interface WatchPosition {
 const MAGIC_0 = 0x47;
 const MAGIC_1 = 0x57;
 const POSITION_VERSION = 1;
+/** Of a keyspace without one order (origin-position.ts). */
+export const ORIGIN_POSITION_VERSION = 2;
 const CHECKSUM_BYTES = 4;
-const POSITION_BYTES_MAX = 3 + 2 + CLUSTER_ID_BYTES_MAX + 4 + 8 + 4 + CHECKSUM_BYTES;
+/** Lives of nodes that one position tells of: as many as a replica ever knows. */
+export const POSITION_ORIGINS_MAX = 1_024;
+const POSITION_BYTES_MAX =
+  3 + 2 + CLUSTER_ID_BYTES_MAX + 4 + 2 + 3 * 8 + 2 + POSITION_ORIGINS_MAX * (2 + 8 + 8) + CHECKSUM_BYTES;
 
-const scratch = new ByteWriter(POSITION_BYTES_MAX);
+const scratch = new ByteWriter(256);
 
-/** `magic "GW" | version u8 | cluster id (u16 length, latin1) | group u32 | version u53 | ordinal u32 | crc32`, in hex. */
-export function encodePosition(clusterId: string, { group, version, ordinal }: WatchPosition): string {
+/** `magic "GW" | version u8 | cluster id (u16 length, latin1) | group u32 | body | crc32`, in hex. */
+export function writePosition(
+  clusterId: string,
+  positionVersion: number,
+  group: number,
+  writeBody: (writer: ByteWriter) => void,
+): string {
   scratch.reset();
   scratch.u8(MAGIC_0);
   scratch.u8(MAGIC_1);
-  scratch.u8(POSITION_VERSION);
+  scratch.u8(positionVersion);
   scratch.latin1(clusterId);
   scratch.u32(group);
-  scratch.u53(version);
-  scratch.u32(ordinal);
+  writeBody(scratch);
   scratch.u32(crc32(scratch.written()));
   return tokenToText(scratch.written());
 }
 
+/** The body: `version u53 | ordinal u32`. */
+export function encodePosition(clusterId: string, { group, version, ordinal }: WatchPosition): string {
+  return writePosition(clusterId, POSITION_VERSION, group, (writer) => {
+    writer.u53(version);
+    writer.u32(ordinal);
+  });
+}
+
 /** The position, or why this is none of this cluster. */
 export function decodePosition(text: string, clusterId: string): WatchPosition | KvError {
+  return readPosition(text, clusterId, POSITION_VERSION, (group, reader) => ({
+    group,
+    version: reader.u53(),
+    ordinal: reader.u32(),
+  }));
+}
+
+/** What a position of that version says; `readBody` may throw {@link CodecError}. */
+export function readPosition<Position>(
+  text: string,
+  clusterId: string,
+  positionVersion: number,
+  readBody: (group: number, reader: ByteReader) => Position,
+): Position | KvError {
   const bytes = text.length > 2 * POSITION_BYTES_MAX ? null : tokenFromText(text);
   if (bytes === null || bytes instanceof KvError || bytes.length <= CHECKSUM_BYTES) return badPosition();
   const end = bytes.length - CHECKSUM_BYTES;
@@ -112,20 +146,29 @@ export function decodePosition(text: string, clusterId: string): WatchPosition |
     const reader = new ByteReader(bytes);
     if (reader.u8() !== MAGIC_0 || reader.u8() !== MAGIC_1) return badPosition();
     if (new ByteReader(bytes.subarray(end)).u32() !== crc32(bytes.subarray(0, end))) return badPosition();
-    if (reader.u8() !== POSITION_VERSION) {
+    const version = reader.u8();
+    if (version !== POSITION_VERSION && version !== ORIGIN_POSITION_VERSION) {
       return new KvError(
         "bad_token",
         "the position to watch from was made by a newer build, and is not known to this one",
       );
     }
     const cluster = reader.latin1();
-    const position = { group: reader.u32(), version: reader.u53(), ordinal: reader.u32() };
-    if (reader.position !== end) return badPosition();
-    return cluster === clusterId ? position : new KvError("wrong_cluster", "the position belongs to another cluster");
+    if (cluster !== clusterId) return new KvError("wrong_cluster", "the position belongs to another cluster");
+    if (version !== positionVersion) return anotherKeyspace();
+    const position = readBody(reader.u32(), reader);
+    return reader.position === end ? position : badPosition();
   } catch (error) {
     if (error instanceof CodecError) return badPosition();
     throw error;
   }
+}
+
+export function anotherKeyspace(): KvError {
+  return new KvError(
+    "keyspace_gone",
+    "the position belongs to another keyspace, or to one of this name that was dropped",
+  );
 }
 
 function badPosition(): KvError {

@@ -29,7 +29,6 @@ export type MachineFactory<Message> = (group: GroupId, state: BufferedState) => 
 export class Group<Message = unknown> {
   readonly state: BufferedState;
   readonly machine: Machine<Message, Request, Result>;
-  /** Null where the protocol has no one order of changes. */
   watches: Watches | null = null;
   private readonly held = new HeldSends<Message>();
   private incoming: NodeRequest[] = [];

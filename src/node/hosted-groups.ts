@@ -3,6 +3,7 @@ import { latin1Decode } from "../core/bytes.js";
 import type { GroupId, Incarnation, NodeId } from "../core/machine.js";
 import { ChangeHistory } from "../kv/change-history.js";
 import type { Protocol } from "../kv/grants.js";
+import { OriginHistory } from "../kv/origin-history.js";
 import { Gossip } from "../protocols/gossip/gossip.js";
 import type { GossipOptions } from "../protocols/gossip/options.js";
 import type { RaftOptions } from "../protocols/raft/options.js";
@@ -12,6 +13,7 @@ import type { NodeContext } from "./context.js";
 import { Group } from "./group.js";
 import type { NodeHooks } from "./hooks.js";
 import type { RecoveredGroup } from "./log/outcome.js";
+import { OriginWatches, watchedOrigins } from "./origin-watches.js";
 import type { GroupStore, Ports } from "./ports.js";
 import type { Found } from "./start-up.js";
 import type { BufferedState } from "./state/buffered-state.js";
@@ -126,10 +128,15 @@ export class HostedGroups {
 
   private createGroup(id: GroupId, store: GroupStore, protocol: Protocol, configuration: Configuration): Group {
     const { host } = this;
-    if (protocol === "gossip") {
-      return new Group(id, protocol, host, store, (_id, state) => this.createGossip(id, state, configuration)) as Group;
-    }
     const { watch } = host.options;
+    if (protocol === "gossip") {
+      const changes = new OriginHistory(watch.history);
+      const group = new Group(id, protocol, host, store, (_id, state) =>
+        this.createGossip(id, state, configuration, changes),
+      );
+      group.watches = new OriginWatches(watchedOrigins(id, group.machine as Gossip, host), watch);
+      return group as Group;
+    }
     const history = new ChangeHistory(watch.history);
     let raft: Raft | null = null;
     const group = new Group(id, protocol, host, store, (_id, state) => {
@@ -152,12 +159,18 @@ export class HostedGroups {
     for (const group of this.all()) group.tellWatches(nowMs);
   }
 
-  private createGossip(id: GroupId, state: BufferedState, { voters, learners }: Configuration): Gossip {
+  private createGossip(
+    id: GroupId,
+    state: BufferedState,
+    { voters, learners }: Configuration,
+    changes: OriginHistory,
+  ): Gossip {
     const options: GossipOptions = {
       ...this.host.options.gossip,
       node: this.host.nodeId,
       members: [...voters, ...learners],
       seed: this.ports.entropy.u48(),
+      changes,
     };
     return this.hooks.createGossip?.(id, options, state) ?? new Gossip(options, state);
   }

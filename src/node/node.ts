@@ -297,8 +297,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   /** The group of the read tells of its changes from here on, at the end of turns. */
   watch({ group }: NodeRequest, options: WatchOptions, sink: WatchSink): WatchHandle | KvError {
     if (group?.watches) return group.watches.add(options, this.clusterId, sink);
-    const protocol = group?.protocol ?? "unknown";
-    return new KvError("operation_unsupported", `a keyspace of ${protocol} cannot be watched: only one of raft can`);
+    return new KvError("unavailable", "the keyspace does not run here yet: try again in a moment, or ask another node");
   }
 
   tokenOf(session: NodeSession): Uint8Array {

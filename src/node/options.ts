@@ -52,7 +52,7 @@ export interface WatchTuning extends WatchLimits {
   readonly history: HistoryLimits;
 }
 
-export type GossipTuning = Omit<GossipOptions, "node" | "members" | "seed">;
+export type GossipTuning = Omit<GossipOptions, "node" | "members" | "seed" | "changes">;
 
 export type RaftTuning = Omit<RaftOptions, "node" | "configuration" | "seed" | "newClientId">;
 

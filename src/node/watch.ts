@@ -25,7 +25,8 @@ interface Page {
  * version, and the snapshot has ended.
  */
 export class Watch implements WatchHandle {
-  private next: number;
+  /** Number of the first change that it has not looked at. */
+  protected next: number;
   private readonly end: string;
   /** In the order of a snapshot's pages. */
   private readonly keys: readonly string[] | null;
@@ -38,7 +39,7 @@ export class Watch implements WatchHandle {
   private readonly change = new Change();
 
   constructor(
-    private readonly group: WatchedGroup,
+    protected readonly group: WatchedGroup,
     readonly options: WatchOptions,
     readonly sink: WatchSink,
     readonly clusterId: string,
@@ -145,7 +146,7 @@ export class Watch implements WatchHandle {
   /** Answers whether it had something to tell. One is kept back until it is known whether its version has another one. */
   private tellChanges(limit: number): boolean {
     const { history } = this.group;
-    const { change, sink } = this;
+    const { sink } = this;
     const end = Math.min(history.end, this.next + limit);
     let pending = -1;
     let pendingVersion = 0;
@@ -160,11 +161,17 @@ export class Watch implements WatchHandle {
       pendingVersion = version;
       told = true;
     }
+    this.advanced();
     if (pending >= 0)
       this.tellChange(pending, this.next < history.end && history.versionOf(this.next) === pendingVersion);
-    if (told) this.toldVersion = change.version;
     return told;
   }
+
+  /** It has looked at all before `next`: told it, passed it over, or is about to tell the last of it. */
+  protected advanced(): void {}
+
+  /** It tells of this change now, and has looked at all before it. */
+  protected reaches(_number: number): void {}
 
   private concerns(number: number): boolean {
     const { prefix, keys } = this.options;
@@ -200,6 +207,8 @@ export class Watch implements WatchHandle {
   private tellChange(number: number, versionGoesOn: boolean): void {
     const { change, group, options } = this;
     group.history.read(number, change);
+    this.toldVersion = group.history.versionOf(number);
+    this.reaches(number);
     if (!versionGoesOn) change.ordinal = END_OF_VERSION;
     if (!options.values) change.value = null;
     else if (change.isPut && change.value === null) change.value = this.currentValue(change.key, change.version);

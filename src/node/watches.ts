@@ -3,6 +3,7 @@ import type { Command } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import type { Result } from "../kv/result.js";
 import {
+  anotherKeyspace,
   Compacted,
   decodePosition,
   encodePosition,
@@ -40,7 +41,7 @@ export class Watches {
   private readonly active = new Set<Watch>();
 
   constructor(
-    private readonly group: WatchedGroup,
+    protected readonly group: WatchedGroup,
     private readonly limits: WatchLimits,
   ) {}
 
@@ -62,31 +63,38 @@ export class Watches {
     if (this.active.size >= limits.watchesMax) {
       return new KvError("overloaded", `this node has ${limits.watchesMax} watches of the keyspace: ask another`);
     }
-    let version = group.revision();
-    let ordinal: number = END_OF_VERSION;
-    if (options.from !== "") {
-      const from = decodePosition(options.from, clusterId);
-      if (from instanceof KvError) return from;
-      if (from.group !== group.id) {
-        const gone = "the position belongs to another keyspace, or to one of this name that was dropped";
-        return new KvError("keyspace_gone", gone);
-      }
-      if (!history.holdsAfter(from.version, from.ordinal)) return this.compacted(clusterId);
-      version = from.version;
-      ordinal = from.ordinal;
-    }
-    const watch = new Watch(group, options, sink, clusterId, version, ordinal, () => this.remove(watch));
+    const watch = this.begin(options, clusterId, sink);
+    if (watch instanceof KvError) return watch;
     this.active.add(watch);
+    history.watchers += 1;
     if (options.values) history.valueWatchers += 1;
     group.wake();
     return watch;
   }
 
-  private remove(watch: Watch): void {
-    if (this.active.delete(watch) && watch.options.values) this.group.history.valueWatchers -= 1;
+  protected begin(options: WatchOptions, clusterId: string, sink: WatchSink): Watch | KvError {
+    const { group } = this;
+    let version = group.revision();
+    let ordinal: number = END_OF_VERSION;
+    if (options.from !== "") {
+      const from = decodePosition(options.from, clusterId);
+      if (from instanceof KvError) return from;
+      if (from.group !== group.id) return anotherKeyspace();
+      if (!group.history.holdsAfter(from.version, from.ordinal)) return this.compacted(clusterId);
+      version = from.version;
+      ordinal = from.ordinal;
+    }
+    const watch = new Watch(group, options, sink, clusterId, version, ordinal, () => this.remove(watch));
+    return watch;
   }
 
-  private compacted(clusterId: string): Compacted {
+  protected remove(watch: Watch): void {
+    if (!this.active.delete(watch)) return;
+    this.group.history.watchers -= 1;
+    if (watch.options.values) this.group.history.valueWatchers -= 1;
+  }
+
+  protected compacted(clusterId: string): Compacted {
     const { id, history } = this.group;
     const oldest = { group: id, version: history.floorVersion, ordinal: history.floorOrdinal };
     return new Compacted(encodePosition(clusterId, oldest));

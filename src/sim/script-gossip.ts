@@ -1,6 +1,9 @@
 /** Gossip in golden traces. */
 import { type LogRecord, RecordKind } from "../core/machine.js";
+import { Change } from "../kv/change-history.js";
+import { Op } from "../kv/command.js";
 import { Level } from "../kv/level.js";
+import { OriginHistory } from "../kv/origin-history.js";
 import type { Request } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
 import { Seen } from "../kv/seen.js";
@@ -41,13 +44,20 @@ export function gossipScript(make: MakeGossip = makePlainGossip): ScriptProtocol
   };
 }
 
-/** Any numeric setting of {@link GossipOptions} may stand in the `cluster` command. */
+/** Enough for any trace. */
+const HISTORY = { changesMax: 1_000, bytesMax: 1_000_000, ageMsMax: 600_000 };
+
+/** Any numeric setting of {@link GossipOptions} may stand in the `cluster` command; with `watched=1` every node is watched. */
 function gossipOptions({ node, members, options }: ScriptNodeSetup, life: number): GossipOptions {
   const numbers: Record<string, number> = { ...GOSSIP_DEFAULTS };
   for (const name of Object.keys(GOSSIP_DEFAULTS)) {
     if (options.has(name)) numbers[name] = wholeNumber(options.get(name), name);
   }
-  return { ...(numbers as typeof GOSSIP_DEFAULTS), node, members, seed: node * 1_000 + life };
+  const plain = { ...(numbers as typeof GOSSIP_DEFAULTS), node, members, seed: node * 1_000 + life };
+  if (!options.has("watched")) return plain;
+  const changes = new OriginHistory(HISTORY);
+  changes.watchers = wholeNumber(options.get("watched"), "watched");
+  return { ...plain, changes };
 }
 
 /** As in every trace; `session=a` names a session, and with it the level is `session` unless one is named. */
@@ -84,6 +94,18 @@ function showGossip(gossip: Gossip): string[] {
     return true;
   });
   lines.push(...items.sort());
+  const { changes } = gossip.options;
+  if (changes !== undefined) lines.push(`noted ${printChanges(changes).join(", ") || "nothing"}`);
+  return lines;
+}
+
+function printChanges(changes: OriginHistory): string[] {
+  const lines: string[] = [];
+  const change = new Change();
+  for (let number = changes.first; number < changes.end; number += 1) {
+    changes.read(number, change);
+    lines.push(`${change.isPut ? "put" : change.cause === Op.advance ? "expire" : "delete"} ${change.key}`);
+  }
   return lines;
 }
 

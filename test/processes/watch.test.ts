@@ -1,65 +1,13 @@
 /** `gamut watch` while the node that it listens to dies, again and again: no gap, and nothing twice. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { expect, it } from "vitest";
 import { Client } from "../../src/cli/client.js";
-import { type Cluster, withCluster } from "./cluster.js";
-import { type Member, PROGRAM } from "./member.js";
+import { withCluster } from "./cluster.js";
 import { limitMs, rounds } from "./soak.js";
 import { UniqueWriter } from "./unique-writer.js";
 import { until } from "./wait.js";
+import { type Line, WatchProcess } from "./watch-process.js";
 
 const WAIT_MS_MAX = 30_000;
-/** How long the command looks for a node that answers. */
-const PATIENCE = "30s";
-
-interface Line {
-  readonly kind: string;
-  readonly key: string;
-  readonly version: number;
-  readonly value?: string;
-  readonly position?: string;
-}
-
-class WatchProcess {
-  readonly child: ChildProcess;
-  private out = "";
-  err = "";
-  readonly ended: Promise<number | null>;
-
-  constructor(cluster: Cluster, args: readonly string[], members: readonly Member[] = cluster.members) {
-    const addresses = members.flatMap((member) => ["--address", `127.0.0.1:${member.clientPort}`]);
-    const all = [PROGRAM, "watch", "--json", "--timeout", PATIENCE, ...addresses, ...args];
-    this.child = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "pipe"] });
-    this.child.stdout?.on("data", (chunk: Buffer) => {
-      this.out += chunk.toString("utf8");
-    });
-    this.child.stderr?.on("data", (chunk: Buffer) => {
-      this.err += chunk.toString("utf8");
-    });
-    this.ended = new Promise((done) => {
-      this.child.on("close", done);
-    });
-  }
-
-  get lines(): Line[] {
-    return this.out
-      .split("\n")
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as Line);
-  }
-
-  async hears(what: string, holds: (lines: readonly Line[]) => boolean): Promise<void> {
-    await until(what, WAIT_MS_MAX, () => {
-      if (this.child.exitCode !== null) throw new Error(`gamut watch ended: ${this.err}`);
-      return holds(this.lines);
-    });
-  }
-
-  async interrupt(): Promise<number | null> {
-    this.child.kill("SIGINT");
-    return this.ended;
-  }
-}
 
 it("resumes at another node when its own is killed: no gap, nothing twice", { timeout: limitMs(120_000) }, async () => {
   await withCluster({}, async (cluster) => {

@@ -91,6 +91,7 @@ export class AntiEntropy {
     message.wallMs = Math.max(0, Math.floor(gossip.wallMs));
     if (gossip.recovering) message.flags |= MessageFlag.recovering;
     if (!gossip.replica.entries.treeIsBuilt) message.flags |= MessageFlag.noTree;
+    if (gossip.changes?.isWatched) message.flags |= MessageFlag.watched;
     return message;
   }
 
@@ -222,6 +223,7 @@ export class AntiEntropy {
     }
     if (!this.noteLife(peer, message) || !isFor(message, gossip.hard.incarnation)) return;
     gossip.checkOwnWrites(peer.node, message.have);
+    if (message.has(MessageFlag.watched)) gossip.changes?.record();
     peer.recovering = message.has(MessageFlag.recovering);
     peer.heardTick = gossip.ticks;
     peer.clockOffsetMs = message.wallMs - gossip.monotonicMs;

@@ -15,13 +15,14 @@ import type { ErrorCode } from "../../kv/errors.js";
 import type { Request } from "../../kv/request.js";
 import type { Result } from "../../kv/result.js";
 import { AntiEntropy } from "./anti-entropy.js";
+import { ChangeRecorder } from "./change-recorder.js";
 import { Gateway } from "./gateway.js";
 import { HardState } from "./hard-state.js";
 import { type GossipMessage, gossipCodec, MessageKind } from "./message.js";
 import type { GossipOptions } from "./options.js";
 import type { Vector } from "./origins.js";
 import { Replica } from "./replica.js";
-import { readSections, SectionKind } from "./section.js";
+import { readSections, type Section, SectionKind } from "./section.js";
 import { type PendingRecord, type PendingSection, SectionLog } from "./section-log.js";
 import { Sweeper } from "./sweeper.js";
 
@@ -39,6 +40,8 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
   readonly gateway: Gateway;
   readonly antiEntropy: AntiEntropy;
   readonly sweeper: Sweeper;
+  /** For those who watch; null where nobody can. */
+  readonly changes: ChangeRecorder | null;
   /** No stamp heard of within the bound, or given out here, is later. */
   clock: HybridTime = HYBRID_ZERO;
   monotonicMs = 0;
@@ -64,6 +67,7 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
     this.antiEntropy = this.createAntiEntropy();
     this.gateway = this.createGateway();
     this.sweeper = this.createSweeper();
+    this.changes = options.changes === undefined ? null : new ChangeRecorder(this, options.changes);
   }
 
   // Parts that a planted bug replaces in the simulator.
@@ -130,6 +134,7 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
     this.gateway.started();
     this.antiEntropy.started();
     this.sweeper.started();
+    this.changes?.started();
   }
 
   persistHardState(): void {
@@ -185,6 +190,7 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
     this.antiEntropy.tick();
     this.sweeper.tick();
     this.gateway.tick();
+    this.changes?.tick();
   }
 
   receive(peer: NodeId, message: GossipMessage): void {
@@ -221,6 +227,7 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
     }
     if (!applied) return;
     this.replica.save();
+    this.changes?.settle();
     this.news = true;
   }
 
@@ -234,12 +241,20 @@ export class Gossip implements Machine<GossipMessage, Request, Result> {
   }
 
   private applySection({ section, own }: PendingSection): void {
-    if (own === null || section.kind !== SectionKind.writes) this.replica.apply(section);
+    if (own === null || section.kind !== SectionKind.writes) this.applyOthers(section);
     else {
       this.gateway.applyOwn(own, section.batch);
       this.antiEntropy.push(section.batch);
     }
     this.antiEntropy.applied(section);
+  }
+
+  private applyOthers(section: Section): void {
+    const { changes } = this;
+    changes?.begins(section);
+    const counted = changes?.counts(section) ?? false;
+    this.replica.apply(section);
+    changes?.applied(section, counted);
   }
 
   checkpointing(): void {

@@ -31,6 +31,8 @@ export const MessageFlag = {
   treeNeeded: 4,
   /** The sender's tree is not summed up yet. */
   noTree: 8,
+  /** Somebody watches the keyspace at the sender, and may go on at the receiver. */
+  watched: 16,
 } as const;
 
 /** One stretch of the space of key hashes, both ends inclusive. */

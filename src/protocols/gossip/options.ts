@@ -1,4 +1,5 @@
 import type { Incarnation, NodeId } from "../../core/machine.js";
+import type { OriginHistory } from "../../kv/origin-history.js";
 
 /** Settings of one replica of a gossip group. Times in ticks unless they say ms; sizes in bytes. */
 export interface GossipOptions {
@@ -38,6 +39,8 @@ export interface GossipOptions {
   readonly maxPendingBytes: number;
   /** One log record holds about so much. */
   readonly maxRecordBytes: number;
+  /** Keeps the changes for those who watch; without it nobody can. */
+  readonly changes?: OriginHistory;
   /** Sees every write as it takes effect here: for the simulator's safety checks. */
   readonly onApply?: (origin: NodeId, incarnation: Incarnation, sequence: number) => void;
 }

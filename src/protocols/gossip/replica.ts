@@ -5,6 +5,7 @@ import type { State } from "../../core/state.js";
 import { Meta } from "../../kv/meta.js";
 import { Seen, SeenOrigin } from "../../kv/seen.js";
 import { orderedInteger } from "../../kv/tables.js";
+import type { ChangeRecorder } from "./change-recorder.js";
 import { Counters } from "./counters.js";
 import { Entries } from "./entries.js";
 import { BatchReader, decodeItems, encodeItems, type Item } from "./item.js";
@@ -32,6 +33,9 @@ export class Replica {
   private dependenciesLookedAt: string = GossipTable.dependencies;
   /** Hears of every write that takes effect here for the first time. */
   onApply: ((node: NodeId, incarnation: Incarnation, sequence: number) => void) | null = null;
+
+  /** Notes what takes effect; null while nobody watches. */
+  changes: ChangeRecorder | null = null;
 
   constructor(private readonly state: State) {
     this.meta = new Meta(state);
@@ -111,11 +115,13 @@ export class Replica {
     if (this.counters.parked > 0) this.unpark(stamp);
     const before = this.entries.current(key);
     this.countOverwritten(item, before);
-    if (this.entries.take(item, before)) {
+    const won = this.entries.take(item, before);
+    if (won) {
       this.replaced(before);
       this.noteDependencies(item);
     }
     this.holds(origin, stamp.sequence, key);
+    if (this.changes !== null) this.changes.took(item, won);
     this.counters.clock = mergeHybrid(this.counters.clock, stamp);
     this.onApply?.(stamp.node, stamp.incarnation, stamp.sequence);
   }
