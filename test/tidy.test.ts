@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { build } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 import { importProblems, nodeGlobals } from "./tidy/imports.js";
 import { projectProblems, rootProblems } from "./tidy/projects.js";
@@ -358,5 +359,31 @@ describe("the compiler", () => {
         expect.stringMatching(/planted\.ts\(1,\d+\): error TS2/),
       ]);
     }
+  });
+});
+
+describe("what a node loads when it starts", () => {
+  it("has none of the packages that only HTTP, the metrics or other commands need", async () => {
+    const { metafile } = await build({
+      entryPoints: [join(ROOT, "src/cli/main.ts"), join(ROOT, "src/cli/node-process.ts")],
+      absWorkingDir: ROOT,
+      outdir: "out",
+      write: false,
+      metafile: true,
+      bundle: true,
+      splitting: true,
+      format: "esm",
+      platform: "node",
+      packages: "external",
+      ignoreAnnotations: true,
+    });
+    const byName = new Map(Object.entries(metafile.outputs));
+    const seen = new Set(["out/main.js", "out/node-process.js"]);
+    for (const name of seen) {
+      const imports = byName.get(name)?.imports ?? [];
+      for (const { path, kind } of imports) if (kind === "import-statement") seen.add(path);
+    }
+    const loaded = [...seen].filter((name) => !byName.has(name) && !name.startsWith("node:"));
+    expect(loaded.sort()).toEqual(["cli-table3", "commander", "lmdb", "yaml", "zod"]);
   });
 });

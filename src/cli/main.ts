@@ -10,6 +10,7 @@ import { dataCommands } from "./data-commands.js";
 import { dumpCommand } from "./dump-command.js";
 import { withExamples } from "./examples.js";
 import { CliError, Exit, exitCodesHelp } from "./exit.js";
+import { exportCommand } from "./export-command.js";
 import { keyspaceCommand } from "./keyspace-command.js";
 import { endWithReader } from "./output.js";
 import { OWN_NAME, ownName } from "./own-name.js";
@@ -113,7 +114,15 @@ function programme(): Command {
       "\nBegin with `gamut up`, then `gamut set greeting hello` and `gamut get greeting` in another terminal.",
     );
   const commands = [upCommand(), ...dataCommands(), watchCommand(), dumpCommand(), keyspaceCommand(), statusCommand()];
-  commands.push(topCommand(), nodeCommand(), checkCommand(), simCommand(), benchCommand(), completionCommand());
+  commands.push(
+    exportCommand(),
+    topCommand(),
+    nodeCommand(),
+    checkCommand(),
+    simCommand(),
+    benchCommand(),
+    completionCommand(),
+  );
   for (const command of commands) program.addCommand(command);
   prepare(program);
   return program;

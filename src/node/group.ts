@@ -9,6 +9,7 @@ import { errorResult, type Result } from "../kv/result.js";
 import type { NodeContext } from "./context.js";
 import { PartKind } from "./frame.js";
 import { HeldSends } from "./held-sends.js";
+import { RECORD_OVERHEAD_BYTES } from "./log/format.js";
 import type { GroupStore } from "./ports.js";
 import { receiptOf } from "./receipt.js";
 import type { NodeRequest } from "./session.js";
@@ -232,8 +233,16 @@ export class Group<Message = unknown> {
   }
 
   private checkpointed(position: number): void {
+    const { outbox } = this.machine;
+    if (outbox.records.length > 0) this.drainRecords();
     this.machine.checkpointed(position, !this.holdsLog);
     this.holdsLog = false;
+    if (outbox.records.length === 0) return;
+    // What is logged again voids the old copies: half of it would be less than there was.
+    let bytes = 0;
+    for (const record of outbox.records) bytes += RECORD_OVERHEAD_BYTES + record.payload.length;
+    this.context.log.keepTogether(bytes);
+    this.drainRecords();
   }
 
   /** Nothing but this group's entries keeps the node from deleting a part of its log. */

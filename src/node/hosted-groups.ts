@@ -177,8 +177,11 @@ export class HostedGroups {
 
   private createRaft(id: GroupId, state: BufferedState, configuration: Configuration, changes: ChangeHistory): Raft {
     const { onApply, createRaft } = this.hooks;
+    const { raft, log } = this.host.options;
     const options: RaftOptions = {
-      ...this.host.options.raft,
+      ...raft,
+      // Half of a batch: the overhead of small entries, and the hard state.
+      maxBytesLoggedAgain: Math.min(raft.maxBytesLoggedAgain, Math.floor(log.batchBytesMax / 2)),
       node: this.host.nodeId,
       configuration,
       seed: this.ports.entropy.u48(),

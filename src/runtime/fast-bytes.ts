@@ -20,6 +20,8 @@ const nativeWrite = natives.latin1Write;
 
 /** Up to here the call into native code costs more than the loop saves (Node 20: 128 bytes take 107 against 118 ns). */
 const CRC_PORTABLE_MAX = 112;
+/** Of a part: the native function needs an array of its own for it. */
+const CRC_PART_PORTABLE_MAX = 224;
 /** As above: 16 chars take 32 against 46 ns, 32 take 64 against 47. */
 const WRITE_PORTABLE_MAX = 22;
 
@@ -51,8 +53,12 @@ function allocateShared(length: number): Uint8Array {
   return new Uint8Array(new SharedArrayBuffer(length));
 }
 
-function crc32(bytes: Uint8Array, seed: number): number {
-  return bytes.length <= CRC_PORTABLE_MAX ? portableBytes.crc32(bytes, seed) : zlibCrc32(bytes, seed);
+function crc32(bytes: Uint8Array, seed: number, start: number, end: number): number {
+  if (end - start === bytes.length) {
+    return end <= CRC_PORTABLE_MAX ? portableBytes.crc32(bytes, seed, 0, end) : zlibCrc32(bytes, seed);
+  }
+  if (end - start <= CRC_PART_PORTABLE_MAX) return portableBytes.crc32(bytes, seed, start, end);
+  return zlibCrc32(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start), seed);
 }
 
 function latin1Decode(bytes: Uint8Array, start: number, end: number): string {

@@ -19,6 +19,11 @@ const KEY_LENGTH_AT = 6;
 const TREES_AT = PAGE_HEAD_BYTES + 24;
 const TREE_BYTES = 48;
 const META_BYTES = 256;
+/** 128 MB of pages; some 4 MB to remember them. */
+const LEAVES_AT_ONCE = 16_384;
+/** One call reads up to so many pages in a row, unwanted ones among them if there are few between two that are wanted. */
+const WINDOW_PAGES = 64;
+const UNWANTED_PAGES_MAX = 8;
 /** Deeper than any tree of 2^48 pages. */
 const DEPTH_MAX = 32;
 
@@ -49,11 +54,6 @@ export class LeafEntry {
   valueLength = 0;
   isTree = false;
 
-  /** Key length and key. */
-  get keyHead(): Buffer {
-    return this.page.subarray(this.keyHeadAt, this.keyHeadAt + 2 + this.keyLength);
-  }
-
   get key(): string {
     const at = this.keyHeadAt + 2;
     return this.page.toString("latin1", at, at + this.keyLength);
@@ -71,6 +71,13 @@ interface Key {
   readonly length: number;
 }
 
+/** A page of entries, none of which may be below `lower`, nor at `upper` or above. */
+interface Leaf {
+  readonly number: number;
+  readonly lower: Key | null;
+  upper: Key | null;
+}
+
 export class LmdbPages {
   private readonly file: number;
   private readonly pageBytes: number;
@@ -79,12 +86,14 @@ export class LmdbPages {
   private readonly transaction: number;
   /** Of the trees that have names. */
   private readonly names: Tree;
-  /** The page at hand of each level of a walk. */
+  /** The page at hand of each level of branches. */
   private readonly levels: Buffer[] = [];
+  /** Found by the walk and not read yet. */
+  private readonly leaves: Leaf[] = [];
+  /** A row of pages of the file. */
+  private readonly window: Buffer;
   private readonly entry = new LeafEntry();
-  /** The walk's last key. */
-  private previous: Key | null = null;
-  /** No key that follows may be below this one. */
+  /** Of what the walk finds next no key may be below this one. */
   private bound: Key | null = null;
   private seenEntries = 0;
 
@@ -94,6 +103,7 @@ export class LmdbPages {
     const metas = [this.meta(0)];
     this.pageBytes = metas[0].readUInt32LE(TREES_AT);
     expect(this.pageBytes >= 512 && this.pageBytes <= 65_536, "the page size");
+    this.window = Buffer.allocUnsafe(WINDOW_PAGES * this.pageBytes);
     metas.push(this.meta(this.pageBytes));
     metas.sort((a, b) => transactionOf(b) - transactionOf(a));
     this.transaction = transactionOf(metas[0]);
@@ -126,63 +136,99 @@ export class LmdbPages {
   }
 
   /**
-   * Visits all entries. Every page on the way is what its place says, keys rise strictly, and each lies where a search from
-   * the root looks for it. Throws {@link PagesUnclear}.
+   * Visits all entries, in any order. Every page on the way is what its place says, keys rise strictly, and each lies where
+   * a search from the root looks for it. Throws {@link PagesUnclear}.
    */
   walk(tree: Tree, visit: (entry: LeafEntry) => void): void {
-    this.previous = null;
+    this.leaves.length = 0;
     this.bound = null;
     this.seenEntries = 0;
     if (tree.root >= 0) this.walkPage(tree.root, tree.depth, visit);
+    this.readLeaves(visit);
     expect(this.seenEntries === tree.entryCount, "the number of entries");
   }
 
   private walkPage(number: number, height: number, visit: (entry: LeafEntry) => void): void {
     expect(height >= 1 && height <= DEPTH_MAX, "the depth of a tree");
+    if (height === 1) {
+      this.foundLeaf(number, visit);
+      return;
+    }
     this.levels[height] ??= Buffer.alloc(this.pageBytes);
     const page = this.levels[height];
     this.read(number, page);
-    expect(page.readUInt16LE(FLAGS_AT) === (height === 1 ? PageFlag.leaf : PageFlag.branch), "the kind of a page");
-    const lower = page.readUInt16LE(LOWER_AT);
-    const upper = page.readUInt16LE(LOWER_AT + 2);
-    expect(lower > 0 && lower <= upper && PAGE_HEAD_BYTES + upper <= this.pageBytes, "the nodes of a page");
-    if (height === 1) this.walkLeaf(page, lower >> 1, visit);
-    else this.walkBranch(page, lower >> 1, height, visit);
-  }
-
-  private walkBranch(page: Buffer, count: number, height: number, visit: (entry: LeafEntry) => void): void {
+    const count = this.nodesOf(page, PageFlag.branch);
     for (let i = 0; i < count; i += 1) {
       const node = this.nodeAt(page, i);
       // A search goes to the first child with all that is below the second: the first one's own key says nothing.
-      if (i > 0) {
-        const key = this.keyOf(page, node);
-        expect(this.previous !== null && compare(this.previous, key) < 0, "where a key lies");
-        this.bound = key;
-      }
+      if (i > 0) this.foundBound(this.keyOf(page, node));
       const child = page.readUInt32LE(node) + page.readUInt16LE(node + 4) * 2 ** 32;
       this.walkPage(child, height - 1, visit);
     }
   }
 
-  private walkLeaf(page: Buffer, count: number, visit: (entry: LeafEntry) => void): void {
+  /** All that comes from here on is at or above it, all that came before below. */
+  private foundBound({ page, at, length }: Key): void {
+    const bound: Key = { page: Buffer.from(page.subarray(at, at + length)), at: 0, length };
+    expect(this.bound === null || compare(this.bound, bound) < 0, "where a key lies");
+    this.bound = bound;
+    this.leaves[this.leaves.length - 1].upper = bound;
+  }
+
+  /** Leaves are not read as they are found, but many at once, in the order in which they lie in the file. */
+  private foundLeaf(number: number, visit: (entry: LeafEntry) => void): void {
+    if (this.leaves.length >= LEAVES_AT_ONCE) this.readLeaves(visit);
+    expect(number > 1 && number <= this.lastPage, "a page's number");
+    this.leaves.push({ number, lower: this.bound, upper: null });
+  }
+
+  private readLeaves(visit: (entry: LeafEntry) => void): void {
+    const { leaves, pageBytes } = this;
+    leaves.sort((a, b) => a.number - b.number);
+    for (let from = 0; from < leaves.length; ) {
+      const first = leaves[from].number;
+      let to = from + 1;
+      while (to < leaves.length && isNear(leaves[to].number, leaves[to - 1].number, first)) to += 1;
+      const bytes = (leaves[to - 1].number - first + 1) * pageBytes;
+      const got = readSync(this.file, this.window, 0, bytes, first * pageBytes);
+      expect(got === bytes, "the file's length");
+      for (; from < to; from += 1) {
+        const at = (leaves[from].number - first) * pageBytes;
+        const page = this.window.subarray(at, at + pageBytes);
+        this.checkPage(leaves[from].number, page);
+        this.walkLeaf(page, leaves[from], visit);
+      }
+    }
+    leaves.length = 0;
+  }
+
+  private walkLeaf(page: Buffer, { lower, upper }: Leaf, visit: (entry: LeafEntry) => void): void {
     const { entry } = this;
+    const count = this.nodesOf(page, PageFlag.leaf);
+    let previous: Key | null = null;
     for (let i = 0; i < count; i += 1) {
       const node = this.nodeAt(page, i);
       const key = this.keyOf(page, node);
-      expect(this.previous === null || compare(this.previous, key) < 0, "the order of keys");
-      expect(this.bound === null || compare(this.bound, key) <= 0, "where a key lies");
-      this.previous = key;
-      this.bound = null;
-      this.seenEntries += 1;
+      if (previous !== null) expect(compare(previous, key) < 0, "the order of keys");
+      else if (lower !== null) expect(compare(lower, key) <= 0, "where a key lies");
+      previous = key;
       entry.page = page;
       entry.keyHeadAt = node + KEY_LENGTH_AT;
       entry.keyLength = key.length;
       this.findValue(page, node, key);
       visit(entry);
     }
-    // The page's bytes are overwritten by the next one.
-    const last = this.previous as Key;
-    this.previous = { page: Buffer.from(page.subarray(last.at, last.at + last.length)), at: 0, length: last.length };
+    if (upper !== null) expect(compare(previous as Key, upper) < 0, "where a key lies");
+    this.seenEntries += count;
+  }
+
+  /** How many there are, of a page that must be of this kind. */
+  private nodesOf(page: Buffer, kind: number): number {
+    expect(page.readUInt16LE(FLAGS_AT) === kind, "the kind of a page");
+    const lower = page.readUInt16LE(LOWER_AT);
+    const upper = page.readUInt16LE(LOWER_AT + 2);
+    expect(lower > 1 && lower <= upper && PAGE_HEAD_BYTES + upper <= this.pageBytes, "the nodes of a page");
+    return lower >> 1;
   }
 
   private findValue(page: Buffer, node: number, key: Key): void {
@@ -213,9 +259,14 @@ export class LmdbPages {
   private read(number: number, target: Buffer): void {
     expect(number > 1 && number <= this.lastPage, "a page's number");
     const got = readSync(this.file, target, 0, target.length, number * this.pageBytes);
-    expect(got === target.length && readNumber(target, 0) === number, "a page's number");
+    expect(got === target.length, "the file's length");
+    this.checkPage(number, target);
+  }
+
+  private checkPage(number: number, page: Buffer): void {
+    expect(readNumber(page, 0) === number, "a page's number");
     // LMDB takes a page of a later transaction than its own for one that it may write to.
-    expect(readNumber(target, 8) <= this.transaction, "a page's transaction");
+    expect(readNumber(page, 8) <= this.transaction, "a page's transaction");
   }
 
   private nodeAt(page: Buffer, index: number): number {
@@ -234,6 +285,11 @@ export class LmdbPages {
 
 function expect(holds: boolean, what: string): void {
   if (!holds) throw new PagesUnclear(`the state's file: ${what} is not as it should be`);
+}
+
+/** Whether a page is read in one call with the one before it and the first of the call. */
+function isNear(page: number, previous: number, first: number): boolean {
+  return page - previous <= UNWANTED_PAGES_MAX + 1 && page - first < WINDOW_PAGES;
 }
 
 /** Byte by byte, a prefix first. */

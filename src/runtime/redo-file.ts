@@ -35,6 +35,21 @@ export class RedoFile {
     return existsSync(this.path);
   }
 
+  /**
+   * `step` runs while the file stands there. Where it fails, and `mayBeBegun` says that no part of it is done, the file goes
+   * as well: the disk is full then, and the next attempt writes one of its own.
+   */
+  during(redo: Redo, step: () => void, mayBeBegun: () => boolean): void {
+    this.write(redo);
+    try {
+      step();
+    } catch (error) {
+      if (!mayBeBegun()) this.remove();
+      throw error;
+    }
+    this.remove();
+  }
+
   /** Durable when it returns. Throws what the file system throws, and leaves nothing then. */
   write({ meta, blocks }: Redo): void {
     const fresh = `${this.path}.new`;

@@ -117,9 +117,11 @@ class StateStoreWriter {
     }
     const redo = new RedoFile(this.folder, group);
     this.expectRoom(byteCount);
-    redo.write({ meta, blocks });
-    this.applyHalfDone(group, changes, record);
-    redo.remove();
+    redo.during(
+      { meta, blocks },
+      () => this.applyHalfDone(group, changes, record),
+      () => this.record(group)?.halfDone !== false,
+    );
   }
 
   private seal(changes: SortedChanges, side: Side, draft: Parameters<typeof sealChanges>[1]): Uint8Array {

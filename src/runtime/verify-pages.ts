@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { bytesEqual } from "../core/bytes.js";
-import { SEAL_BYTES } from "../node/state/change-blocks.js";
 import { CheckpointMeta } from "../node/state/checkpoint-meta.js";
 import { crcOf, EntrySeal } from "../node/state/entry-seal.js";
 import { EntrySum } from "../node/state/entry-sum.js";
@@ -45,11 +44,11 @@ function sumOf(pages: LmdbPages, group: number, record: GroupRecord): StateVerdi
   const seen = new EntrySum();
   let isSound = true;
   pages.walk(pages.tree(sideDatabase(group, record.side)), (entry) => {
-    const { value } = entry;
-    const isIntact =
-      value.length >= SEAL_BYTES && crcOf(value) === seal.checksum(entry.keyHead, value.subarray(SEAL_BYTES));
-    if (isIntact) seen.add(value);
-    else isSound = false;
+    const { keyHeadAt, valuePage, valueAt, valueLength } = entry;
+    const keyEnd = keyHeadAt + 2 + entry.keyLength;
+    if (seal.intactAt(entry.page, keyHeadAt, keyEnd, valuePage, valueAt, valueAt + valueLength)) {
+      seen.addEntry(crcOf(valuePage, valueAt), valueLength);
+    } else isSound = false;
   });
   if (!isSound || !seen.equals(meta.sum)) return null;
   return { group, damage: null, entryCount: seen.count, position: meta.position };

@@ -1,15 +1,17 @@
 /** The one client port of a node: finds out which wire a connection speaks, and hands it over. */
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { allocate, EMPTY_BYTES, latin1Decode } from "../core/bytes.js";
 import type { Backend } from "../kv/backend.js";
 import { LISTEN_RETRY_MS, listenPatiently } from "../runtime/listen.js";
 import type { NodeFacts } from "./client-service.js";
 import { lastWords, Problem } from "./http-problem.js";
-import { HttpService } from "./http-service.js";
+import type { HttpService } from "./http-service.js";
+import { LazyHttp } from "./lazy-http.js";
 import { SERVER_LIMITS, type ServerLimits } from "./limits.js";
 import { MemcachedService } from "./memcached-service.js";
-import { Metrics } from "./metrics.js";
+import type { MetricSources } from "./metrics.js";
 import { RespService } from "./resp-service.js";
 import { sniffWire, Wire } from "./sniff.js";
 import { ServerStats } from "./stats.js";
@@ -50,10 +52,11 @@ export class ClientListener {
   private sweeper: NodeJS.Timeout | null = null;
   private resp: RespService | null = null;
   private memcached: MemcachedService | null = null;
-  private http: HttpService | null = null;
+  private readonly http: LazyHttp;
 
   private constructor(options: ListenerOptions) {
     this.limits = { ...SERVER_LIMITS, ...options.limits };
+    this.http = new LazyHttp(() => this.loadHttp(options.backend));
     // A client that has sent its last request still hears the answers.
     this.server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
       this.accept(socket),
@@ -64,8 +67,6 @@ export class ClientListener {
   static async listen(options: ListenerOptions): Promise<ClientListener> {
     const listener = new ClientListener(options);
     const { host, backend, durability = "sync" } = options;
-    // Before the first connection can come.
-    listener.http = await HttpService.create(backend, listener.limits, listener.stats, listener.metrics(backend));
     const target = { port: options.port, host, retryMs: LISTEN_RETRY_MS, isWanted: () => true };
     await new Promise<void>((resolve, reject) => {
       const done = (error: Error | null): void => (error === null ? resolve() : reject(error));
@@ -79,17 +80,27 @@ export class ClientListener {
     return listener;
   }
 
-  private metrics(backend: Backend): Metrics {
-    return new Metrics({
+  private async loadHttp(backend: Backend): Promise<HttpService> {
+    // One after the other, with turns of the node in between: each keeps the event loop for a while.
+    const { Metrics } = await import("./metrics.js");
+    await setImmediate();
+    const { HttpService } = await import("./http-service.js");
+    await setImmediate();
+    const metrics = new Metrics(this.metricSources(backend));
+    return HttpService.create(backend, this.limits, this.stats, metrics);
+  }
+
+  private metricSources(backend: Backend): MetricSources {
+    return {
       stats: this.stats,
       status: () => backend.status(),
       connections: () => ({
         undecided: this.newcomers.size,
         resp: this.resp?.connections.size ?? 0,
         memcached: this.memcached?.connections.size ?? 0,
-        http: this.http?.connectionCount ?? 0,
+        http: this.http.connectionCount,
       }),
-    });
+    };
   }
 
   get port(): number {
@@ -108,7 +119,7 @@ export class ClientListener {
     for (const { socket } of this.newcomers) socket.destroy();
     this.resp?.drain();
     this.memcached?.drain();
-    this.http?.drain();
+    this.http.drain();
     const cut = setTimeout(() => {
       for (const socket of this.sockets) socket.destroy();
     }, CLOSE_MS);
@@ -116,7 +127,7 @@ export class ClientListener {
     // The server may be done before its sockets have told their sessions.
     await Promise.all([...this.sockets].map((socket) => once(socket, "close")));
     clearTimeout(cut);
-    this.http?.close();
+    this.http.close();
   }
 
   private accept(socket: Socket): void {
@@ -169,7 +180,7 @@ export class ClientListener {
   private handOver(newcomer: Newcomer, wire: Wire): void {
     if (wire === Wire.resp) this.resp?.open(newcomer.socket, newcomer.received);
     else if (wire === Wire.memcached) this.memcached?.open(newcomer.socket, newcomer.received);
-    else if (wire === Wire.http) this.http?.open(newcomer.socket, newcomer.received);
+    else if (wire === Wire.http) this.http.open(newcomer.socket, newcomer.received);
     else dismiss(newcomer.socket, FAREWELLS[wire] ?? "");
   }
 
@@ -183,7 +194,7 @@ export class ClientListener {
     this.stats.sample(nowMs);
     this.resp?.sweep(nowMs);
     this.memcached?.sweep(nowMs);
-    this.http?.sweep(nowMs);
+    this.http.sweep(nowMs);
   }
 }
 

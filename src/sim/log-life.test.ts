@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ByteReader } from "../core/bytes.js";
-import { type BatchHeader, readHeader } from "../node/log/format.js";
+import { type BatchHeader, RECORD_OVERHEAD_BYTES, readHeader } from "../node/log/format.js";
 import { entry, hardState, LogWorld, reset, SMALL_LOG, words } from "./testing/log-world.js";
 
 /** Five batches of one such entry fill a segment of {@link SMALL_LOG}. */
@@ -359,5 +359,38 @@ describe("a full disk", () => {
     world.log.cut(1, 5);
     world.settle();
     expect(world.refusals.slice(1)).toEqual([""]);
+  });
+});
+
+describe("entries that are logged again", () => {
+  const AGAIN = 400;
+  const again = [1, 2, 3, 4].map((position) => entry(position, 1, AGAIN));
+
+  /** The fewest entries of group 1 that a power loss leaves, at whatever moment of the second logging it comes. */
+  function fewestLeft(together: boolean): number {
+    let fewest = again.length;
+    for (let crashUs = 0; crashUs <= 400; crashUs += 10) {
+      const world = LogWorld.seeded(crashUs + 1);
+      world.recover();
+      again.forEach((record, i) => {
+        world.store(1, i + 1, record);
+        world.settle();
+      });
+      world.log.append(2, entry(1, 1, 900), 1);
+      if (together) world.log.keepTogether(again.length * (RECORD_OVERHEAD_BYTES + AGAIN));
+      world.store(1, again.length + 1, ...again);
+      world.scheduler.runUntil(world.scheduler.nowUs + crashUs);
+      world.die(true);
+      const outcome = world.recover();
+      expect(outcome.kind).toBe("ok");
+      fewest = Math.min(fewest, outcome.groups.get(1)?.records.length ?? 0);
+    }
+    return fewest;
+  }
+
+  test("are all there after a crash at any moment, for all of them become durable at once", () => {
+    expect(fewestLeft(true)).toBe(again.length);
+    // The first one of two batches voids what is to be in the second.
+    expect(fewestLeft(false)).toBeLessThan(again.length);
   });
 });

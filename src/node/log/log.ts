@@ -135,6 +135,15 @@ export class Log implements MarkListener, SyncListener {
     this.queuedBytes += bytes;
   }
 
+  /** The next records, of so many bytes with their overhead, become durable in one step as far as a crash can tell. */
+  keepTogether(bytes: number): void {
+    assert(bytes <= this.options.batchBytesMax, "log: what is to become durable at once is larger than a batch may be");
+    const last = this.queue[this.queue.length - 1];
+    if (last !== undefined && last.payloadBytes + bytes > this.options.batchBytesMax) {
+      this.queue.push(this.free.pop() ?? new Batch());
+    }
+  }
+
   /** The end of a turn: writes what was appended, or lets it go with the next batch if one is on its way. */
   submit(): void {
     if (this.queue.length === 0 || this.state !== "open") return;

@@ -22,7 +22,8 @@ import type { LogOptions } from "./options.js";
 import { type CutTail, type Recovery, RecoveryOutcome } from "./outcome.js";
 import { SegmentScan } from "./segment-scan.js";
 
-const DAMAGE_MEANS =
+/** Ends the reason of the outcome `damaged`. */
+export const DAMAGE_MEANS =
   "Something that this node had promised is gone with it: it can come back only as a new incarnation that recovers " +
   "from its peers. The damaged files are kept under lost-….";
 

@@ -1,6 +1,8 @@
 import { ByteReader } from "../../core/bytes.js";
 import { type BatchHeader, payloadHolds, readHeader, SECTOR_BYTES, segmentName, UnsupportedFormat } from "./format.js";
 
+const WORD_BYTES = 4;
+
 /** The bytes of one segment, judged. */
 export class SegmentScan {
   private readonly reader: ByteReader;
@@ -68,9 +70,19 @@ export class SegmentScan {
 
   /** End of the last sector at or behind `offset` that is not all zeros; `offset` when there is none. */
   endOfUse(offset: number): number {
-    let last = this.bytes.length - 1;
+    let last = this.bytes.length - 1 - this.zerosAtEnd();
     while (last >= offset && this.bytes[last] === 0) last -= 1;
     if (last < offset) return offset;
     return Math.min(this.bytes.length, (Math.floor(last / SECTOR_BYTES) + 1) * SECTOR_BYTES);
+  }
+
+  /** No more than there are: counted in whole words, for a spare segment has nothing but zeros. */
+  private zerosAtEnd(): number {
+    const { buffer, byteOffset, length } = this.bytes;
+    if (byteOffset % WORD_BYTES !== 0 || length % WORD_BYTES !== 0) return 0;
+    const words = new Uint32Array(buffer, byteOffset, length / WORD_BYTES);
+    let count = words.length;
+    while (count > 0 && words[count - 1] === 0) count -= 1;
+    return length - count * WORD_BYTES;
   }
 }

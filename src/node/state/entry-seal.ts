@@ -32,6 +32,20 @@ export class EntrySeal {
     return crc32(value, crc32(keyHead, this.groupCrc));
   }
 
+  /** As {@link intact}, of an entry whose key head and sealed value lie somewhere in arrays, from `…At` up to `…End`. */
+  intactAt(
+    head: Uint8Array,
+    headAt: number,
+    headEnd: number,
+    sealed: Uint8Array,
+    sealedAt: number,
+    sealedEnd: number,
+  ): boolean {
+    if (sealedEnd - sealedAt < SEAL_BYTES) return false;
+    const crc = crc32(head, this.groupCrc, headAt, headEnd);
+    return crcOf(sealed, sealedAt) === crc32(sealed, crc, sealedAt + SEAL_BYTES, sealedEnd);
+  }
+
   /** Writes a change's checksum where it belongs, and answers it. Not for a deletion. */
   sealChange(change: Change): number {
     const crc = this.checksum(change.keyHead, change.value);
@@ -61,8 +75,8 @@ export class EntrySeal {
   }
 }
 
-/** The CRC that a stored value claims. */
-export function crcOf(sealed: Uint8Array): number {
-  assert(sealed.length >= SEAL_BYTES, "a stored value is shorter than its checksum");
-  return (sealed[0] | (sealed[1] << 8) | (sealed[2] << 16) | (sealed[3] << 24)) >>> 0;
+/** The CRC that a stored value claims, which begins at `at`. */
+export function crcOf(sealed: Uint8Array, at = 0): number {
+  assert(sealed.length >= at + SEAL_BYTES, "a stored value is shorter than its checksum");
+  return (sealed[at] | (sealed[at + 1] << 8) | (sealed[at + 2] << 16) | (sealed[at + 3] << 24)) >>> 0;
 }

@@ -1,5 +1,7 @@
+import { RecordKind } from "../../core/machine.js";
 import { ENTRY_OVERHEAD_BYTES, type EntryLog } from "./entry-log.js";
 import type { RaftOptions } from "./options.js";
+import type { PendingEntry, Raft } from "./raft.js";
 
 /**
  * Through where the log may be cut when the state through `position` is durable. Peers that lag a little are served from
@@ -23,4 +25,21 @@ export function compactionPoint(
     cut -= 1;
   }
   return cut;
+}
+
+/**
+ * Writes all entries that are kept to the end of the host's log: without a majority they can be neither applied nor cut, and
+ * where they stand they would hold all that other groups have written since. All are durable already, and the host makes the
+ * copies so at once, for the first of them voids the old ones. With too many entries nothing is done. Answers what is on
+ * its way to the disk.
+ */
+export function logAgain({ log, options, outbox }: Raft): PendingEntry[] {
+  const pending: PendingEntry[] = [];
+  const count = log.lastIndex - log.baseIndex;
+  if (log.byteLength + count * ENTRY_OVERHEAD_BYTES > options.maxBytesLoggedAgain) return pending;
+  for (let index = log.firstIndex; index <= log.lastIndex; index += 1) {
+    const { term, payload } = log.at(index);
+    pending.push({ seq: outbox.append(RecordKind.entry, term, index, payload), index });
+  }
+  return pending;
 }

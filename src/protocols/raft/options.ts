@@ -33,6 +33,8 @@ export interface RaftOptions {
   readonly retainedBytes: number;
   /** The same, while a snapshot is under way to a peer. */
   readonly retainedBytesWhileSending: number;
+  /** Entries that are written again to the end of the log, if they alone hold its beginning. They must fit one batch of it. */
+  readonly maxBytesLoggedAgain: number;
   /** Hears of every change of a record as it is applied: for those who watch. */
   readonly changes?: ChangeListener;
   /** Sees every entry as it is applied: for the simulator's safety checks. */
@@ -52,6 +54,7 @@ export const RAFT_DEFAULTS = {
   maxPendingBytes: 64 * 1024 * 1024,
   retainedBytes: 8 * 1024 * 1024,
   retainedBytesWhileSending: 128 * 1024 * 1024,
+  maxBytesLoggedAgain: 2 * 1024 * 1024,
 } as const;
 
 /** Incarnations rise: creation time in seconds, then 16 random bits. */

@@ -16,7 +16,7 @@ import type { Result } from "../../kv/result.js";
 import { Store } from "../../kv/store.js";
 import { applyCommitted } from "./apply.js";
 import { ClusterClock } from "./cluster-clock.js";
-import { compactionPoint } from "./compaction.js";
+import { compactionPoint, logAgain } from "./compaction.js";
 import { describe, replicaProgress } from "./describe.js";
 import { Election } from "./election.js";
 import { Entry, EntryLog } from "./entry-log.js";
@@ -34,7 +34,7 @@ import { restore } from "./restore.js";
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
 /** A record handed to the disk whose entry counts as held here once it is durable. */
-interface PendingEntry {
+export interface PendingEntry {
   readonly seq: number;
   readonly index: number;
 }
@@ -211,9 +211,10 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     const { options } = this;
     const bounds = mayRetain ? options : { ...options, retainedBytes: 0 };
     const cut = compactionPoint(this.log, position, this.leader?.snapshotFloor() ?? null, bounds);
-    if (cut <= this.log.baseIndex) return;
-    this.log.compactThrough(cut);
-    this.cutThrough(cut);
+    if (cut > this.log.baseIndex) {
+      this.log.compactThrough(cut);
+      this.cutThrough(cut);
+    } else if (!mayRetain && this.pendingEntries.length === 0 && !this.diskFull) this.pendingEntries = logAgain(this);
   }
 
   /** The record goes before the cut, so that a state that lacks what was cut is noticed. */
