@@ -1,8 +1,8 @@
 // What is measured, and the ratios that are made of it.
 
-const everyone = ["gamut", "gamut-gossip", "gamut-memcached", "gamut-http", "etcd", "redis-always", "redis-everysec"];
+const everyone = ["gamut", "gamut-gossip", "gamut-gossip-os", "gamut-memcached", "gamut-http", "etcd", "redis-always", "redis-everysec"];
 const single = ["gamut", "etcd", "redis-always", "redis-everysec"];
-const pipelined = ["gamut", "gamut-gossip", "redis-always", "redis-everysec"];
+const pipelined = ["gamut", "gamut-gossip", "gamut-gossip-os", "redis-always", "redis-everysec"];
 
 /** `load` is what differs from run to run among the generator's options. */
 export const scenarios = [
@@ -48,7 +48,7 @@ function ratio(title, measure, ours, theirs, limit, target) {
 }
 
 const gamut = (name) => ({ system: "gamut", scenario: name });
-const gossip = (name) => ({ system: "gamut-gossip", scenario: name });
+const gossip = (name) => ({ system: "gamut-gossip-os", scenario: name });
 const everysec = (name) => ({ system: "redis-everysec", scenario: name });
 const etcd = (name) => ({ system: "etcd", scenario: name });
 

@@ -24,6 +24,8 @@ export const systems = [
   ...[
     { name: "gamut", driver: "resp", keyspace: "" },
     { name: "gamut-gossip", driver: "resp", keyspace: GOSSIP_KEYSPACE },
+    // Beside Redis with appendfsync everysec: written before the answer, synced a second later.
+    { name: "gamut-gossip-os", driver: "resp", keyspace: GOSSIP_KEYSPACE, durability: "os" },
     { name: "gamut-memcached", driver: "memcached", keyspace: "" },
     { name: "gamut-http", driver: "http", keyspace: "" },
   ].map((system) => ({
@@ -31,7 +33,7 @@ export const systems = [
     family: "gamut",
     missing: gamutMissing,
     version: gamutVersion,
-    start: (folder) => startGamut(folder, system.keyspace),
+    start: (folder) => startGamut(folder, system),
   })),
   { name: "etcd", family: "etcd", driver: "etcd", missing: etcdMissing, version: etcdVersion, start: startEtcd },
   ...["always", "everysec"].map((appendfsync) => ({
@@ -77,11 +79,11 @@ function firstLine(program, parameters) {
   return (spawnSync(program, parameters, { encoding: "utf8" }).stdout ?? "").split("\n")[0];
 }
 
-async function startGamut(folder, keyspace) {
+async function startGamut(folder, { keyspace, durability = "sync" }) {
   const base = await freePortBase(REPLICAS, [0, PEER_PORT_OFFSET]);
   const data = join(folder, "data");
   const log = join(folder, "up.log");
-  const parameters = [GAMUT, "up", ...flags({ nodes: REPLICAS, data, "port-base": base })];
+  const parameters = [GAMUT, "up", ...flags({ nodes: REPLICAS, data, durability, "port-base": base })];
   // SIGINT always: killed outright it could not end its nodes.
   const up = start(process.execPath, parameters, log, "SIGINT");
   try {
