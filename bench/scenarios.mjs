@@ -1,6 +1,15 @@
 // What is measured, and the ratios that are made of it.
 
-const everyone = ["gamut", "gamut-gossip", "gamut-gossip-os", "gamut-memcached", "gamut-http", "etcd", "redis-always", "redis-everysec"];
+const everyone = [
+  "gamut",
+  "gamut-gossip",
+  "gamut-gossip-os",
+  "gamut-memcached",
+  "gamut-http",
+  "etcd",
+  "redis-always",
+  "redis-everysec",
+];
 const single = ["gamut", "etcd", "redis-always", "redis-everysec"];
 const pipelined = ["gamut", "gamut-gossip", "gamut-gossip-os", "redis-always", "redis-everysec"];
 

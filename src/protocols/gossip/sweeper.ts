@@ -80,9 +80,8 @@ export class Sweeper {
     const stable = this.stableThrough(origin);
     if (stable <= origin.trimmed) return;
     const first = origin.trimmed + 1;
-    // Without a tombstone to look for, rows that are in memory go all at once.
-    const isCheap = replica.counters.tombstones === 0 && replica.index.isInMemory(origin, first);
-    const rows = isCheap ? [] : replica.index.rows(origin, first, stable, options.maxSweep);
+    // Without a tombstone to look for, all rows go at once.
+    const rows = replica.counters.tombstones === 0 ? [] : replica.index.rows(origin, first, stable, options.maxSweep);
     const through = rows.length < options.maxSweep ? stable : rows[rows.length - 1].sequence;
     if (through < stable) this.trimGoesOn = true;
     const tombstones: Stamp[] = [];

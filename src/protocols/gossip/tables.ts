@@ -16,7 +16,7 @@ export const GossipTable = {
   dependencies: "q",
   /** + key → stamp. A delete, or an expiry. */
   tombstone: "t",
-  /** + origin + sequence → key: what repair by vector looks up. */
+  /** + origin + first sequence → keys of writes: what repair by vector looks up (write-index.ts). */
   write: "w",
 } as const;
 export type GossipTable = (typeof GossipTable)[keyof typeof GossipTable];

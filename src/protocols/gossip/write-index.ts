@@ -1,78 +1,95 @@
-import { latin1Decode, latin1Encode } from "../../core/bytes.js";
+import { ByteReader, ByteWriter } from "../../core/bytes.js";
 import type { State } from "../../core/state.js";
 import { orderedInteger, parseOrderedInteger } from "../../kv/tables.js";
 import type { Counters } from "./counters.js";
 import type { Origin } from "./origins.js";
 import { GossipTable, ORIGIN_CHARS } from "./tables.js";
 
-/** A sequence that is further ahead than this of the newest one in memory begins a new stretch there. */
-const GAP_MAX = 1_024;
-/** Free places at the front of a stretch before it is moved. */
-const FREE_MIN = 1_024;
+/** Sequences of one origin that stand together. */
+const BLOCK_SEQUENCES = 512;
+/** In memory, of all origins: half a million rows where they are dense. */
+const BLOCKS_MAX = 1_024;
 
 export interface WriteRow {
   readonly sequence: number;
   readonly key: string;
 }
 
-/** The newest writes of one origin: of the sequences from `base` on, all that is known is here. */
-class Stretch {
-  private keys: (string | null)[] = [];
-  /** Places at the front that are free. */
-  private free = 0;
+/** `count u16`, then for each row `place u16 | key (u16 length, latin1)`, in the order of places. */
+class Block {
+  readonly keys: (string | null)[] = new Array(BLOCK_SEQUENCES).fill(null);
+  count = 0;
+  /** Not as the state has it. */
+  isDirty = false;
+  /** The state has a row of it. */
+  isStored = false;
 
-  constructor(public base: number) {}
-
-  get end(): number {
-    return this.base + this.keys.length - this.free;
-  }
-
-  get(sequence: number): string | null {
-    return sequence < this.base || sequence >= this.end ? null : this.keys[this.placeOf(sequence)];
-  }
+  constructor(
+    readonly row: string,
+    readonly first: number,
+  ) {}
 
   /** Answers whether there was none. */
   put(sequence: number, key: string): boolean {
-    for (let end = this.end; end < sequence; end += 1) this.keys.push(null);
-    const place = this.placeOf(sequence);
-    if (place === this.keys.length) {
-      this.keys.push(key);
-      return true;
-    }
+    const place = sequence - this.first;
     const isNew = this.keys[place] === null;
     this.keys[place] = key;
+    this.isDirty = true;
+    if (isNew) this.count += 1;
     return isNew;
   }
 
-  clear(sequence: number): void {
-    this.keys[this.placeOf(sequence)] = null;
+  /** Answers whether there was one. */
+  clear(sequence: number): boolean {
+    const place = sequence - this.first;
+    if (this.keys[place] === null) return false;
+    this.keys[place] = null;
+    this.isDirty = true;
+    this.count -= 1;
+    return true;
   }
 
-  /** Sequences below `base` are not here any more. */
-  dropBelow(base: number): void {
-    if (base <= this.base) return;
-    this.free = Math.min(this.free + base - this.base, this.keys.length);
-    this.base = base;
-    if (this.free < FREE_MIN || 2 * this.free < this.keys.length) return;
-    this.keys = this.keys.slice(this.free);
-    this.free = 0;
+  /** Answers how many there were. */
+  clearAll(first: number, last: number): number {
+    const before = this.count;
+    const end = Math.min(last + 1, this.first + BLOCK_SEQUENCES);
+    for (let sequence = Math.max(first, this.first); sequence < end; sequence += 1) this.clear(sequence);
+    return before - this.count;
   }
 
-  private placeOf(sequence: number): number {
-    return sequence - this.base + this.free;
+  encode(): Uint8Array {
+    const writer = new ByteWriter(this.count * 24 + 2);
+    writer.u16(this.count);
+    for (let place = 0; place < BLOCK_SEQUENCES; place += 1) {
+      const key = this.keys[place];
+      if (key === null) continue;
+      writer.u16(place);
+      writer.latin1(key);
+    }
+    return writer.copy();
+  }
+
+  static decode(row: string, bytes: Uint8Array): Block {
+    const block = new Block(row, parseOrderedInteger(row, 1 + ORIGIN_CHARS));
+    const reader = new ByteReader(bytes);
+    block.count = reader.u16();
+    for (let left = block.count; left > 0; left -= 1) block.keys[reader.u16()] = reader.latin1();
+    block.isStored = true;
+    return block;
   }
 }
 
 /**
  * Which keys writes were of, by origin and sequence: what repair by vector looks up, and what tombstones are collected by.
- * A row is of use until every member holds the write, which is mostly a moment: so the newest rows of an origin are kept in
- * memory, where they cost next to nothing, and only what is still there when a checkpoint begins goes to the state. After
- * a crash the log, which begins at that checkpoint, makes the others anew.
+ * A row is of use until every member holds the write, which is mostly a moment: so rows stand in blocks in memory, where
+ * they cost next to nothing, and what is still there when a checkpoint begins goes to the state, a block an entry. After a
+ * crash the log, which begins at that checkpoint, makes the others anew.
  */
 export class WriteIndex {
-  private readonly stretches = new Map<Origin, Stretch>();
+  /** By their rows in the state; the one that was needed first is the first to leave. */
+  private readonly blocks = new Map<string, Block>();
   private lastOrigin: Origin | null = null;
-  private lastStretch = new Stretch(1);
+  private last: Block | null = null;
 
   constructor(
     private readonly state: State,
@@ -80,111 +97,118 @@ export class WriteIndex {
   ) {}
 
   put(origin: Origin, sequence: number, key: string): void {
-    let stretch = this.stretchOf(origin);
-    if (sequence > stretch.end + GAP_MAX) {
-      this.store(origin, stretch);
-      stretch = this.begin(origin, sequence);
-    }
-    if (sequence >= stretch.base) {
-      if (stretch.put(sequence, key)) this.counters.indexed += 1;
-    } else {
-      const row = rowOf(origin, sequence);
-      if (this.state.get(row) === undefined) this.counters.indexed += 1;
-      this.state.put(row, latin1Encode(key));
-    }
+    const block = this.find(origin, sequence) ?? this.begin(origin, sequence);
+    if (block.put(sequence, key)) this.counters.indexed += 1;
   }
 
   /** Forgets the row, if there is one. */
   delete(origin: Origin, sequence: number): void {
-    const stretch = this.stretchOf(origin);
-    if (sequence >= stretch.base) {
-      if (stretch.get(sequence) === null) return;
-      stretch.clear(sequence);
-    } else {
-      const row = rowOf(origin, sequence);
-      if (this.state.get(row) === undefined) return;
-      this.state.delete(row);
-    }
+    const block = this.find(origin, sequence);
+    if (block === null || !block.clear(sequence)) return;
     this.counters.indexed -= 1;
+    if (block.count === 0) this.drop(block);
   }
 
-  /** Forgets all rows of `first` to `last`. Nothing below `first` has a row, nor gets one. */
+  /** Forgets all rows of `first` to `last`. */
   deleteThrough(origin: Origin, first: number, last: number): void {
-    const stretch = this.stretchOf(origin);
-    for (const { sequence } of this.stored(origin, first, Math.min(last, stretch.base - 1), Number.POSITIVE_INFINITY)) {
-      this.state.delete(rowOf(origin, sequence));
-      this.counters.indexed -= 1;
+    for (const row of this.blockRows(origin, first, last)) {
+      const block = this.blocks.get(row) ?? this.load(row)!;
+      this.counters.indexed -= block.clearAll(first, last);
+      if (block.count === 0) this.drop(block);
+      else this.keep(block);
     }
-    for (let sequence = Math.max(first, stretch.base); sequence <= last && sequence < stretch.end; sequence += 1) {
-      if (stretch.get(sequence) !== null) this.counters.indexed -= 1;
-    }
-    stretch.dropBelow(last + 1);
   }
 
   /** The rows of an origin's writes `first` to `last`, as far as they are known, in order; at most `limit`. */
   rows(origin: Origin, first: number, last: number, limit: number): WriteRow[] {
-    const stretch = this.stretchOf(origin);
-    const found = this.stored(origin, first, Math.min(last, stretch.base - 1), limit);
-    const end = Math.min(last + 1, stretch.end);
-    for (let sequence = Math.max(first, stretch.base); sequence < end && found.length < limit; sequence += 1) {
-      const key = stretch.get(sequence);
-      if (key !== null) found.push({ sequence, key });
-    }
-    return found;
-  }
-
-  /** Whether no row from `first` on is in the state. */
-  isInMemory(origin: Origin, first: number): boolean {
-    return this.stretchOf(origin).base <= first;
-  }
-
-  private stored(origin: Origin, first: number, last: number, limit: number): WriteRow[] {
     const found: WriteRow[] = [];
-    if (first > last) return found;
-    this.state.range(rowOf(origin, first), rowOf(origin, last + 1), (row, key) => {
-      found.push({ sequence: parseOrderedInteger(row, 1 + ORIGIN_CHARS), key: latin1Decode(key) });
-      return found.length < limit;
-    });
+    for (const row of this.blockRows(origin, first, last)) {
+      const block = this.blocks.get(row) ?? this.load(row)!;
+      const end = Math.min(last + 1, block.first + BLOCK_SEQUENCES);
+      for (let sequence = Math.max(first, block.first); sequence < end; sequence += 1) {
+        if (found.length >= limit) return found;
+        const key = block.keys[sequence - block.first];
+        if (key !== null) found.push({ sequence, key });
+      }
+    }
     return found;
   }
 
   /** A checkpoint begins: what is in memory alone goes to the state. */
   save(): void {
-    for (const [origin, stretch] of this.stretches) this.store(origin, stretch);
+    for (const block of this.blocks.values()) this.store(block);
   }
 
-  private store(origin: Origin, stretch: Stretch): void {
-    for (let sequence = stretch.base; sequence < stretch.end; sequence += 1) {
-      const key = stretch.get(sequence);
-      if (key !== null) this.state.put(rowOf(origin, sequence), latin1Encode(key));
-    }
-    stretch.dropBelow(stretch.end);
+  private store(block: Block): void {
+    if (!block.isDirty) return;
+    this.state.put(block.row, block.encode());
+    block.isDirty = false;
+    block.isStored = true;
   }
 
-  private stretchOf(origin: Origin): Stretch {
-    if (origin !== this.lastOrigin) {
-      this.lastStretch = this.stretches.get(origin) ?? this.begin(origin, this.firstUnknown(origin));
-      this.lastOrigin = origin;
-    }
-    return this.lastStretch;
+  private drop(block: Block): void {
+    this.blocks.delete(block.row);
+    if (block.isStored) this.state.delete(block.row);
+    if (this.last === block) this.last = null;
   }
 
-  /** A sequence from which on nothing is known: what a comparison of trees has brought may be ahead of the vector. */
-  private firstUnknown(origin: Origin): number {
-    const first = origin.have.highest + 1;
-    const ahead = this.stored(origin, first, Number.MAX_SAFE_INTEGER - 1, Number.POSITIVE_INFINITY);
-    return ahead.length === 0 ? first : ahead[ahead.length - 1].sequence + 1;
+  /** The block that the sequence is in, if there is one. */
+  private find(origin: Origin, sequence: number): Block | null {
+    const { last } = this;
+    if (last !== null && origin === this.lastOrigin && last.first === firstOf(sequence)) return last;
+    const row = rowOf(origin, sequence);
+    const block = this.blocks.get(row) ?? this.load(row);
+    if (block !== null) this.use(origin, block);
+    return block;
   }
 
-  private begin(origin: Origin, base: number): Stretch {
-    const stretch = new Stretch(base);
-    this.stretches.set(origin, stretch);
+  private begin(origin: Origin, sequence: number): Block {
+    const block = new Block(rowOf(origin, sequence), firstOf(sequence));
+    this.use(origin, block);
+    return block;
+  }
+
+  private use(origin: Origin, block: Block): void {
+    this.keep(block);
     this.lastOrigin = origin;
-    this.lastStretch = stretch;
-    return stretch;
+    this.last = block;
+  }
+
+  private keep(block: Block): void {
+    if (this.blocks.has(block.row)) return;
+    if (this.blocks.size >= BLOCKS_MAX) {
+      const oldest = this.blocks.values().next().value!;
+      this.store(oldest);
+      this.blocks.delete(oldest.row);
+      if (this.last === oldest) this.last = null;
+    }
+    this.blocks.set(block.row, block);
+  }
+
+  private load(row: string): Block | null {
+    const bytes = this.state.get(row);
+    return bytes === undefined ? null : Block.decode(row, bytes);
+  }
+
+  /** Of the blocks with sequences from `first` to `last`, in order. */
+  private blockRows(origin: Origin, first: number, last: number): string[] {
+    if (first > last) return [];
+    const from = rowOf(origin, first);
+    const to = rowOf(origin, Math.min(last, Number.MAX_SAFE_INTEGER));
+    const rows: string[] = [];
+    for (const row of this.blocks.keys()) if (row >= from && row <= to) rows.push(row);
+    this.state.range(from, `${to}\0`, (row) => {
+      if (!this.blocks.has(row)) rows.push(row);
+      return true;
+    });
+    return rows.sort();
   }
 }
 
+function firstOf(sequence: number): number {
+  return sequence - (sequence % BLOCK_SEQUENCES);
+}
+
 function rowOf(origin: Origin, sequence: number): string {
-  return GossipTable.write + origin.key + orderedInteger(sequence);
+  return GossipTable.write + origin.key + orderedInteger(firstOf(sequence));
 }

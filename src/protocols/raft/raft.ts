@@ -208,8 +208,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
 
   checkpointed(position: number, mayRetain: boolean): void {
     this.checkpointIndex = position;
-    const { options } = this;
-    const bounds = mayRetain ? options : { ...options, retainedBytes: 0 };
+    const bounds = mayRetain ? this.options : { ...this.options, retainedBytes: 0 };
     const cut = compactionPoint(this.log, position, this.leader?.snapshotFloor() ?? null, bounds);
     if (cut > this.log.baseIndex) {
       this.log.compactThrough(cut);
