@@ -11,6 +11,7 @@ import type { WatchHandle, WatchOptions, WatchSink } from "../kv/watch.js";
 import type { Configuration } from "../protocols/raft/quorum.js";
 import { type AdminDone, CatalogKeeper, type KeeperHost } from "./catalog-keeper.js";
 import type { NodeContext } from "./context.js";
+import { DamageNote } from "./damage-note.js";
 import { answerFormingQuestion, Forming } from "./forming.js";
 import { type FrameWriter, PartKind, readFrame } from "./frame.js";
 import type { Group } from "./group.js";
@@ -54,6 +55,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   readonly learners: readonly NodeId[];
 
   private identityFile!: IdentityFile;
+  private damageNote: DamageNote | null = null;
   private unsynced!: UnsyncedNote;
   private readonly groups: HostedGroups;
   private startUp: StartUp | null = null;
@@ -126,6 +128,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   private found(found: Found): void {
     this.startUp = null;
     this.identityFile = new IdentityFile(this.ports.disk, found.identity);
+    this.damageNote = new DamageNote(this.identityFile, this.ports.clock, (message) => this.events.notice(message));
     this.log = found.log;
     this.unsynced = new UnsyncedNote(this, found.identity, this.options);
     this.groups.found(found);
@@ -162,15 +165,18 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
     return this.identityFile.current;
   }
 
-  changeIdentity(changes: IdentityChanges, then: () => void): void {
+  private changeIdentity(changes: IdentityChanges, then: () => void): void {
+    this.tryIdentity(changes, (error) => {
+      if (error === null) then();
+      else this.fatal(`the identity file cannot be written: ${error.message}`);
+    });
+  }
+
+  tryIdentity(changes: IdentityChanges, done: (error: DiskError | null) => void): void {
     this.identityFile.change(changes, (error) => {
       if (this.state === "stopped") return;
-      if (error !== null) {
-        this.fatal(`the identity file cannot be written: ${error.message}`);
-        return;
-      }
-      this.events.identityChanged(this.identity);
-      then();
+      if (error === null) this.events.identityChanged(this.identity);
+      done(error);
       this.wake();
     });
   }
@@ -197,7 +203,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   damaged(problem: string, rebuild = true): void {
     const reason = `${problem}. The next start sets the data aside and rebuilds them from the peers`;
     this.state = "stopped";
-    this.identityFile.change({ damage: problem }, () => this.events.fatal(reason, rebuild));
+    this.damageNote?.write(problem, this.unsynced?.mayLack ?? false, () => this.events.fatal(reason, rebuild));
   }
 
   /** "" until the catalog has told, now or in an earlier life. */
@@ -214,9 +220,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   // The catalog (KeeperHost)
 
   ownMember(): MemberEntry {
-    const { nodeId: node, incarnation } = this;
-    const { peerAddress, clientAddress } = this.options.members.find((member) => member.node === node)!;
-    return { node, incarnation, peerAddress, clientAddress, supports: CLUSTER_VERSION };
+    const own = this.options.members.find((member) => member.node === this.nodeId)!;
+    return { ...own, incarnation: this.incarnation, supports: CLUSTER_VERSION };
   }
 
   newClusterId(): string {
@@ -224,19 +229,17 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   leadsCatalog(): boolean {
-    return this.groups.get(CATALOG_GROUP)?.machine.describe().role === "leader";
+    return this.catalogGroup()?.machine.describe().role === "leader";
   }
 
   followCatalog(): void {
-    const group = this.groups.get(CATALOG_GROUP);
+    const group = this.catalogGroup();
     if (group !== undefined) this.keeper.follow(group.state, group.machine.outbox.appliedPosition);
   }
 
   catalogChanged(catalog: Catalog): void {
-    const id = catalog.cluster?.id ?? "";
-    if (id !== "" && id !== this.identity.clusterId) {
-      this.changeIdentity({ clusterId: id }, () => {});
-    }
+    const clusterId = catalog.cluster?.id ?? "";
+    if (clusterId !== "" && clusterId !== this.identity.clusterId) this.changeIdentity({ clusterId }, () => {});
     this.groups.follow(catalog);
   }
 
@@ -263,9 +266,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   deadlineFor(command: Command, timeoutMs: number): number {
-    if (command.op === Op.progress) {
-      return command.deadlineMs > 0 ? this.nowMs + command.deadlineMs : Number.POSITIVE_INFINITY;
-    }
+    const { op, deadlineMs } = command;
+    if (op === Op.progress) return deadlineMs > 0 ? this.nowMs + deadlineMs : Number.POSITIVE_INFINITY;
     return this.nowMs + Math.min(timeoutMs || Number.POSITIVE_INFINITY, this.options.requestTimeoutMs);
   }
 
@@ -319,6 +321,7 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
   }
 
   turn(): void {
+    if (this.state === "stopped") this.damageNote?.retry();
     if (this.state === "stopped" || this.state === "new") return;
     this.nowMs = this.ports.clock.monotonicMs();
     if (this.state === "starting") return;

@@ -11,7 +11,7 @@ import { GossipMessage, MessageKind } from "../protocols/gossip/message.js";
 import { GOSSIP_DEFAULTS } from "../protocols/gossip/options.js";
 import { SectionKind } from "../protocols/gossip/section.js";
 import { Stamp } from "../protocols/gossip/stamp.js";
-import { betweenDigests, OriginListener, OriginWorld, put, quietWorld, watching } from "./testing/origin-world.js";
+import { betweenDigests, del, OriginListener, OriginWorld, put, quietWorld, watching } from "./testing/origin-world.js";
 
 test("a node that lags tells what is older than what was heard elsewhere: the newer is told again", () => {
   for (const leavesInTheMiddle of [false, true]) {
@@ -213,3 +213,27 @@ test("what a comparison of trees brought while nobody watched is told when it ex
   history.read(history.first, change);
   expect([change.key, change.cause, change.isPut]).toEqual(["k", Op.advance, false]);
 });
+
+test.each([0, 1, 400])(
+  "a replica that has lost its memory tells of a delete that all have collected, or says compacted (%s)",
+  (wait) => {
+    const world = quietWorld();
+    watching(world, 1);
+    const listener = watching(world, 3);
+    world.ask(1, put("k", "1"));
+    world.ask(1, put("other", "1"));
+    world.run(2);
+    const { position } = listener;
+    expect(listener.folded.has("k")).toBe(true);
+    listener.handle!.close();
+    world.ask(1, del("k"));
+    world.run(400);
+    expect(world.at(1).gossip.replica.counters.tombstones).toBe(0);
+    world.loseMemory(2);
+    world.run(wait);
+    const begun = world.watch(2, listener, { from: position });
+    world.run(400);
+    if (begun === null && listener.error === null)
+      expect([...listener.folded.keys()]).toEqual([...world.state(2).keys()]);
+  },
+);

@@ -147,6 +147,7 @@ export class StartUp {
 
   private logRead(log: Log, outcome: RecoveryOutcome): void {
     if (outcome.kind === "unsupported" || outcome.kind === "failed") this.fail(outcome.reason);
+    else if (outcome.kind === "unsecured") this.unsecured(outcome.reason);
     else if (outcome.kind === "damaged") this.rebuild(outcome.reason);
     else if (outcome.kind === "empty" && this.identity?.formed === true) {
       this.rebuildLater("the log is gone, though this node has been part of the cluster");
@@ -163,6 +164,13 @@ export class StartUp {
       if (outcome.kind === "empty") this.foundLog(log, next);
       else next();
     }
+  }
+
+  /** The kernel may have dropped what it could not write. Whether that had been promised, the note tells. */
+  private unsecured(reason: string): void {
+    const { identity } = this;
+    if (identity === null || identity.unsyncedBoot === "") this.fail(reason);
+    else this.save(identity.with({ damage: reason }), () => this.fail(reason));
   }
 
   /** A log that this node has had always holds a record: one without is a lost one. */
@@ -218,7 +226,7 @@ export class StartUp {
         this.stores.clear();
         const log = this.createLog();
         log.startOver((outcome) => {
-          if (outcome.kind === "failed" || outcome.kind === "unsupported") {
+          if (outcome.kind === "failed" || outcome.kind === "unsecured" || outcome.kind === "unsupported") {
             this.fail(outcome.reason);
             return;
           }

@@ -1,6 +1,7 @@
 import type { Identity, IdentityChanges } from "./identity.js";
 import type { Log } from "./log/log.js";
 import type { NodeOptions } from "./options.js";
+import type { DiskError } from "./ports.js";
 
 /** Stands for the boot where nobody can tell which one it is: no later start is taken for one in the same. */
 const UNKNOWN_BOOT = "unknown";
@@ -17,7 +18,8 @@ export function unsyncedDamage({ unsyncedBoot }: Identity, bootId: string): stri
 
 export interface NoteHost {
   readonly log: Log;
-  changeIdentity(changes: IdentityChanges, then: () => void): void;
+  /** The change is durable, or the error tells why it need not be. */
+  tryIdentity(changes: IdentityChanges, done: (error: DiskError | null) => void): void;
 }
 
 const State = {
@@ -36,6 +38,8 @@ type State = (typeof State)[keyof typeof State];
 
 /** A stop waits so long for the disk; then the note stays. */
 const PATIENCE_MS = 30_000;
+/** After a note that could not be written, or taken back: most likely the disk is full. */
+const RETRY_MS = 1_000;
 
 /**
  * The note in a node's folder that a crash of the machine may have taken what the node has promised. With durability `os`
@@ -46,6 +50,7 @@ export class UnsyncedNote {
   private state: State;
   private recordCount: number;
   private quietTicks = 0;
+  private pauseTicks = 0;
   private patienceTicks: number;
   private stopping = false;
 
@@ -57,8 +62,9 @@ export class UnsyncedNote {
     this.state = identity.unsyncedBoot === "" ? State.synced : State.settling;
     this.recordCount = host.log.recordCount;
     this.patienceTicks = Math.ceil(PATIENCE_MS / options.tickMs);
-    // The process died, the machine did not: this one goes on where that one was.
-    if (this.wanted && this.state === State.settling) this.begin();
+    // The process died, the machine did not: this one goes on where that one was. But the note is written again: that it can be
+    // read does not show that it is on the disk.
+    if (this.wanted && this.state === State.settling) this.note();
   }
 
   /** Whether the log may sync later at all. */
@@ -70,6 +76,8 @@ export class UnsyncedNote {
     const written = this.host.log.recordCount !== this.recordCount;
     this.recordCount = this.host.log.recordCount;
     this.quietTicks = written ? 0 : this.quietTicks + 1;
+    this.pauseTicks -= 1;
+    if (this.pauseTicks > 0) return;
     if (this.state === State.synced && written && this.wanted && !this.stopping) this.note();
     if (this.state === State.unsynced && this.quietTicks >= this.options.quietTicks) this.settle();
     if (this.state === State.settling && this.host.log.isSynced) this.clear();
@@ -77,7 +85,7 @@ export class UnsyncedNote {
 
   /** Something that was stored may not be on the disk. */
   get mayLack(): boolean {
-    return this.state !== State.synced;
+    return this.state === State.unsynced || !this.host.log.isSynced;
   }
 
   /** Once a tick while the node stops: whether it may end, all being synced and the folder saying so. */
@@ -90,7 +98,16 @@ export class UnsyncedNote {
 
   private note(): void {
     this.state = State.noting;
-    this.host.changeIdentity({ unsyncedBoot: this.options.bootId || UNKNOWN_BOOT }, () => this.begin());
+    this.host.tryIdentity({ unsyncedBoot: this.options.bootId || UNKNOWN_BOOT }, (error) => {
+      if (error === null) this.begin();
+      else this.pause(State.settling);
+    });
+  }
+
+  /** The log goes on syncing first. What the folder says now is not known: it may say that not all is synced. */
+  private pause(state: State): void {
+    this.state = state;
+    this.pauseTicks = Math.ceil(RETRY_MS / this.options.tickMs);
   }
 
   private begin(): void {
@@ -105,8 +122,9 @@ export class UnsyncedNote {
 
   private clear(): void {
     this.state = State.clearing;
-    this.host.changeIdentity({ unsyncedBoot: "" }, () => {
-      this.state = State.synced;
+    this.host.tryIdentity({ unsyncedBoot: "" }, (error) => {
+      if (error === null) this.state = State.synced;
+      else this.pause(State.settling);
     });
   }
 }

@@ -1,127 +1,11 @@
 /** One node with durability `os` on a simulated computer: what its folder says of what a crash of the machine may take. */
 import { expect, test } from "vitest";
-import { latin1Decode, latin1Encode } from "../core/bytes.js";
-import { getCommand, setCommand } from "../kv/command.js";
-import type { Request } from "../kv/request.js";
-import { type Result, ResultKind } from "../kv/result.js";
-import { IDENTITY_FILE, Identity } from "../node/identity.js";
-import { GamutNode } from "../node/node.js";
-import { type Durability, NODE_DEFAULTS } from "../node/options.js";
-import type { Ports } from "../node/ports.js";
-import type { Computer } from "./computer.js";
-import { planOf } from "./plan.js";
-import { World, type WorldObserver } from "./world.js";
-
-const SECOND_US = 1_000_000;
-const QUIET_US = 2 * SECOND_US;
-
-class Lone implements WorldObserver {
-  readonly world: World;
-  readonly notices: string[] = [];
-  readonly ends: (readonly [reason: string, rebuild: boolean])[] = [];
-  unsyncedWrites = 0;
-  durability: Durability = "os";
-  knowsBoot = true;
-
-  constructor(seed = 1) {
-    this.world = new World({ ...planOf(seed, "raft"), nodes: 1 }, this);
-    this.computer.parts.disk.callLog = (call) => {
-      if (!call.startsWith("write log-0")) return;
-      this.unsyncedWrites += 1;
-      expect(this.identity.unsyncedBoot).not.toBe("");
-    };
-    this.start();
-  }
-
-  get computer(): Computer {
-    return this.world.computers[0];
-  }
-
-  get identity(): Identity {
-    return Identity.decode(this.computer.parts.disk.contents(IDENTITY_FILE));
-  }
-
-  makeNode(computer: Computer, ports: Ports): GamutNode {
-    return new GamutNode(
-      {
-        ...NODE_DEFAULTS,
-        node: 1,
-        members: [{ node: 1, peerAddress: "sim1:1", clientAddress: "sim1:2" }],
-        buildVersion: "sim",
-        tickMs: this.world.plan.node.tickMs,
-        quietTicks: QUIET_US / 1_000 / this.world.plan.node.tickMs,
-        durability: this.durability,
-        bootId: this.knowsBoot ? `boot ${computer.boots}` : "",
-      },
-      ports,
-      {
-        identityChanged: () => {},
-        notice: (message) => this.notices.push(message),
-        fatal: (reason, rebuild) => this.ends.push([reason, rebuild]),
-      },
-    );
-  }
-
-  turned(): void {}
-  started(): void {}
-  ended(): void {}
-
-  notStarted(_computer: Computer, problem: string): void {
-    throw new Error(problem);
-  }
-
-  start(): void {
-    this.computer.start();
-    this.until(() => this.computer.state === "running");
-  }
-
-  restart(how: "kill" | "losePower"): void {
-    this.computer[how]();
-    this.start();
-  }
-
-  until(holds: () => boolean): void {
-    const held = this.world.runUntilHolds(10 * SECOND_US, 1_000, holds);
-    expect(this.world.violation).toBeNull();
-    expect(held, "it comes to that").toBe(true);
-  }
-
-  private ask(command: ReturnType<typeof getCommand>): Result {
-    let answer: Result | null = null;
-    const session = this.computer.node!.openSession({ name: "test" });
-    const sink = {
-      reply: (_request: Request, result: Result): void => {
-        answer = result;
-      },
-    };
-    this.computer.guard(() => session.submit(command, sink, 1));
-    this.until(() => answer !== null);
-    return answer!;
-  }
-
-  set(key: string, value: string): void {
-    this.until(() => this.ask(setCommand(key, latin1Encode(value))).kind !== ResultKind.error);
-  }
-
-  get(key: string): string {
-    let found = "";
-    this.until(() => {
-      const result = this.ask(getCommand(key));
-      if (result.kind === ResultKind.value) found = latin1Decode(result.value);
-      return result.kind !== ResultKind.error;
-    });
-    return found;
-  }
-
-  noted(): void {
-    this.until(() => this.identity.unsyncedBoot !== "");
-    // The log does what the note allows.
-    this.world.runFor(SECOND_US / 10);
-  }
-}
+import { latin1Encode } from "../core/bytes.js";
+import { setCommand } from "../kv/command.js";
+import { LoneNode, SECOND_US } from "./testing/lone-node.js";
 
 test("the note is durable before anything is stored without a sync, however long it takes", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.set("x", "1");
   lone.noted();
   lone.until(() => lone.identity.unsyncedBoot === "");
@@ -138,7 +22,7 @@ test("the note is durable before anything is stored without a sync, however long
 });
 
 test("a killed process comes back as the one that it was, with all that it had stored", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.set("x", "1");
   lone.noted();
   lone.set("x", "2");
@@ -150,7 +34,7 @@ test("a killed process comes back as the one that it was, with all that it had s
 });
 
 test("after a crash of the machine it is another one, which has lost its memory", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.set("x", "1");
   lone.noted();
   const { incarnation } = lone.identity;
@@ -164,7 +48,7 @@ test("after a crash of the machine it is another one, which has lost its memory"
 });
 
 test("a quiet node takes the note back, and a crash of the machine costs it nothing", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.set("x", "1");
   lone.noted();
   lone.set("x", "2");
@@ -180,7 +64,7 @@ test("a quiet node takes the note back, and a crash of the machine costs it noth
 });
 
 test("a clean stop takes the note back; a crash of the machine after it costs nothing", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.set("x", "1");
   lone.noted();
   lone.set("x", "2");
@@ -194,7 +78,7 @@ test("a clean stop takes the note back; a crash of the machine after it costs no
 });
 
 test("a stop waits for a slow sync, and the note stays until it has returned", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.set("x", "1");
   lone.noted();
   const { disk } = lone.computer.parts;
@@ -218,7 +102,7 @@ test("a stop waits for a slow sync, and the note stays until it has returned", (
 });
 
 test("with sync from the next start on, the note goes as soon as all is synced, and nothing is lost", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.set("x", "1");
   lone.noted();
   lone.set("x", "2");
@@ -239,7 +123,7 @@ test("with sync from the next start on, the note goes as soon as all is synced, 
 });
 
 test("where no boot can be told from the next, a killed process counts as a crashed machine", () => {
-  const lone = new Lone();
+  const lone = new LoneNode();
   lone.knowsBoot = false;
   lone.restart("kill");
   lone.set("x", "1");
@@ -253,7 +137,7 @@ test("where no boot can be told from the next, a killed process counts as a cras
 test.each(["write", "fdatasync"] as const)(
   "a failed %s ends the node, and what it had stored is not believed",
   (kind) => {
-    const lone = new Lone();
+    const lone = new LoneNode();
     lone.set("x", "1");
     lone.noted();
     const { incarnation } = lone.identity;

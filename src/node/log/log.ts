@@ -270,7 +270,11 @@ export class Log implements MarkListener, SyncListener {
     this.settle(batch);
     if (this.submitted) this.writeNext();
     if (!segment.opened) this.segmentOpened(segment);
-    else if (synced && this.inFlight === null) this.mark(false);
+    else {
+      // What was logged again may have freed what held it.
+      this.reclaim();
+      if (synced && this.inFlight === null) this.mark(false);
+    }
     this.checkRoom();
     this.report(batch);
   };

@@ -27,8 +27,9 @@ export interface CutTail {
  *   have made durable that it is a new incarnation.
  * - `unsupported`: a newer build wrote the log. Nothing was changed.
  * - `failed`: the disk refused a call. Nothing is known to be lost; the node cannot start.
+ * - `unsecured`: the same, when it was to write again what it may never have had. If that was promised, it may be lost.
  */
-export type RecoveryKind = "empty" | "ok" | "damaged" | "unsupported" | "failed";
+export type RecoveryKind = "empty" | "ok" | "damaged" | "unsupported" | "failed" | "unsecured";
 
 export class RecoveryOutcome {
   constructor(

@@ -52,12 +52,16 @@ function* orRefusal(task: DiskTask<Recovery>): DiskTask<Recovery> {
         `${error.message}; this build reads log format ${LOG_FORMAT_VERSION}. Start the build that wrote it, or a newer one.`,
       );
     }
+    if (error instanceof Unsecured) return refusal("unsecured", `The log cannot be opened: ${error.message}`);
     if (error instanceof DiskError) return refusal("failed", `The log cannot be opened: ${error.message}`);
     throw error;
   }
 }
 
-function refusal(kind: "damaged" | "unsupported" | "failed", reason: string): Recovery {
+/** What a killed process had written could not be written again. */
+class Unsecured extends Error {}
+
+function refusal(kind: "damaged" | "unsupported" | "failed" | "unsecured", reason: string): Recovery {
   return { outcome: new RecoveryOutcome(kind, reason, new Map(), null), position: null };
 }
 
@@ -280,13 +284,21 @@ class LogRecovery {
     if (from === to) return;
     const bytes = end.bytes.slice(from, to);
     bytes.fill(0, this.endOffset - from);
-    yield* writeSynced(this.disk, end.name, from, bytes);
+    yield* this.writeAgain(end.name, from, bytes);
+  }
+
+  private *writeAgain(name: string, offset: number, bytes: Uint8Array): DiskTask<void> {
+    try {
+      yield* writeSynced(this.disk, name, offset, bytes);
+    } catch (error) {
+      throw error instanceof DiskError ? new Unsecured(error.message) : error;
+    }
   }
 
   private *secure(file: FileInfo, identity: number): DiskTask<void> {
     const scan = new SegmentScan(yield* this.readAll(file), segmentOfName(file.name), identity);
     const end = scan.endOfUse(0);
     const from = scan.firstBeyond(this.durableThrough, end);
-    if (from < end) yield* writeSynced(this.disk, file.name, from, scan.bytes.slice(from, end));
+    if (from < end) yield* this.writeAgain(file.name, from, scan.bytes.slice(from, end));
   }
 }

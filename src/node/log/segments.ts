@@ -63,7 +63,8 @@ export class SegmentList {
     for (const segment of this.segments) {
       const end = segment.ends.get(group);
       if (end === undefined || end < position) continue;
-      if (position === 0) segment.ends.delete(group);
+      // Positions begin at 1.
+      if (position <= 1) segment.ends.delete(group);
       else segment.ends.set(group, position - 1);
     }
   }

@@ -149,8 +149,9 @@ export class ChangeRecorder {
     if (section.kind === SectionKind.found) {
       for (const item of this.news) if (this.isCurrent(item)) this.finds(item);
       this.news = [];
-    } else if (counted && this.isRecording && this.mayHaveFound) {
-      // What of it is in effect may have been so before anything was noted.
+    } else if (counted && this.isRecording && (this.mayHaveFound || this.gossip.recovering)) {
+      // What of it is in effect may have been so before anything was noted; and of what was lost, a delete may be everywhere and
+      // its tombstone nowhere any more.
       this.beginAnew();
     }
   }

@@ -114,8 +114,8 @@ export class Gateway implements WaitHost {
   }
 
   /**
-   * How far this node's clock is ahead of what the reachable peers call the time. The hybrid clock may be further: sessions move
-   * it, and must not stop others' writes by that. Overridden by a canary.
+   * How far this node's clock is ahead of what the reachable peers call the time, or was when it gave out its latest stamp. Sessions
+   * and peers carry the hybrid clock maxOffsetMs further at most, and must not stop others' writes by that. Overridden by a canary.
    */
   protected clockAheadMs(): number {
     const { gossip } = this;
@@ -124,7 +124,8 @@ export class Gateway implements WaitHost {
       this.peersMs = upperMedian(gossip.antiEntropy.peerClocks());
     }
     const { peersMs } = this;
-    return peersMs === null ? 0 : gossip.wallMs - peersMs;
+    if (peersMs === null) return 0;
+    return Math.max(gossip.wallMs, gossip.clock.ms - gossip.options.maxOffsetMs) - peersMs;
   }
 
   private behind(seenMs: number): KvError {

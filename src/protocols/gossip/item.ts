@@ -184,6 +184,7 @@ export class BatchReader implements HybridTime {
     this.replaced = getU53(bytes, at + 23);
     const keyLength = bytes[at + 31] | (bytes[at + 32] << 8);
     if (keyLength > COMMAND_LIMITS.keyBytesMax) throw new CodecError(`gossip write of a key of ${keyLength} bytes`);
+    if (FIXED_BYTES + keyLength > reader.remaining) throw new CodecError("gossip batch that ends too early");
     this.keyAt = at + FIXED_BYTES;
     this.keyEnd = this.keyAt + keyLength;
     reader.position = this.keyEnd;

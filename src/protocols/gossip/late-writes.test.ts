@@ -123,3 +123,21 @@ test("a delete answers how many keys it was to remove: what it removes elsewhere
   lone.settle();
   expect(lone.gossip.replica.entries.records.live("x")).toBeUndefined();
 });
+
+test("a clock that was a day ahead and is right again: what the stamps would be is refused while peers are there", () => {
+  const lone = new LoneReplica();
+  const day = 86_400_000;
+  // Nobody is reachable, and the clock is wrong: one write.
+  lone.gossip.now(1, 10_000 + day);
+  lone.ask(setCommand("x", latin1Encode("1")));
+  lone.settle();
+  // ntp sets it right, and the peer is reachable.
+  lone.gossip.now(2, 10_002);
+  lone.peerHolds(1, 1, 1);
+  const peer = lone.gossip.antiEntropy.peers.get(2)!;
+  peer.heardTick = lone.gossip.ticks;
+  peer.clockOffsetMs = 10_000;
+  const request = lone.ask(setCommand("y", latin1Encode("2")));
+  lone.settle();
+  expect(lone.answerOf(request)?.error?.code).toBe("clock_ahead");
+});

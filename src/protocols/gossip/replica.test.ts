@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter, CodecError, latin1Decode, latin1Encode } from "
 import { MapState } from "../../core/map-state.js";
 import { Random } from "../../core/random.js";
 import { SeenOrigin } from "../../kv/seen.js";
-import { decodeItems, encodeItems, Item } from "./item.js";
+import { checkBatch, decodeItems, encodeItems, Item } from "./item.js";
 import { GossipMessage, gossipCodec, MessageKind } from "./message.js";
 import { Vector, VectorEntry } from "./origins.js";
 import { Replica } from "./replica.js";
@@ -217,4 +217,15 @@ describe("bytes", () => {
       seen.set(stamp.version, name);
     }
   });
+});
+
+test("a delete whose key goes beyond the batch's end", () => {
+  const item = new Item(new Stamp(1, 0, 1, 1, 1, 0), "key", true);
+  const bytes = encodeItems([item]);
+  // Behind the batch's head, one origin, and 31 bytes of the item.
+  const at = 17 + 31;
+  expect(bytes[at]).toBe(3);
+  const bad = bytes.slice();
+  bad[at] = 200;
+  expect(() => checkBatch(bad)).toThrow(CodecError);
 });

@@ -27,16 +27,19 @@ export function compactionPoint(
   return cut;
 }
 
+const SHORT_OF_ROOM_DIVISOR = 16;
+
 /**
  * Writes all entries that are kept to the end of the host's log: without a majority they can be neither applied nor cut, and
  * where they stand they would hold all that other groups have written since. All are durable already, and the host makes the
- * copies so at once, for the first of them voids the old ones. With too many entries nothing is done. Answers what is on
- * its way to the disk.
+ * copies so at once, for the first of them voids the old ones. With too many entries nothing is done: on a disk that is short
+ * of room few are, for what does not fit would stand in the way of votes. Answers what is on its way to the disk.
  */
-export function logAgain({ log, options, outbox }: Raft): PendingEntry[] {
+export function logAgain({ log, options, outbox, refusal, diskFull }: Raft): PendingEntry[] {
   const pending: PendingEntry[] = [];
-  const count = log.lastIndex - log.baseIndex;
-  if (log.byteLength + count * ENTRY_OVERHEAD_BYTES > options.maxBytesLoggedAgain) return pending;
+  const bytes = log.byteLength + (log.lastIndex - log.baseIndex) * ENTRY_OVERHEAD_BYTES;
+  const bytesMax = refusal === "" ? options.maxBytesLoggedAgain : options.maxBytesLoggedAgain / SHORT_OF_ROOM_DIVISOR;
+  if (diskFull || bytes > bytesMax) return pending;
   for (let index = log.firstIndex; index <= log.lastIndex; index += 1) {
     const { term, payload } = log.at(index);
     pending.push({ seq: outbox.append(RecordKind.entry, term, index, payload), index });

@@ -213,7 +213,7 @@ export class Raft implements Machine<RaftMessage, Request, Result> {
     if (cut > this.log.baseIndex) {
       this.log.compactThrough(cut);
       this.cutThrough(cut);
-    } else if (!mayRetain && this.pendingEntries.length === 0 && !this.diskFull) this.pendingEntries = logAgain(this);
+    } else if (!mayRetain && this.pendingEntries.length === 0) this.pendingEntries = logAgain(this);
   }
 
   /** The record goes before the cut, so that a state that lacks what was cut is noticed. */
