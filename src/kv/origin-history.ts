@@ -8,6 +8,25 @@ export interface OriginWrite extends Readonly<SeenOrigin> {
   readonly version: number;
 }
 
+/** A sequence for each origin, found at once. */
+class OriginSequences {
+  private readonly byNode = new Map<number, Map<number, number>>();
+
+  get(node: number, incarnation: number): number | undefined {
+    return this.byNode.get(node)?.get(incarnation);
+  }
+
+  set(node: number, incarnation: number, sequence: number): number {
+    let lives = this.byNode.get(node);
+    if (lives === undefined) {
+      lives = new Map();
+      this.byNode.set(node, lives);
+    }
+    lives.set(incarnation, sequence);
+    return sequence;
+  }
+}
+
 /**
  * The newest changes of a group without one order, as they took effect here, each origin's in the order of its sequences.
  * What orders them in this memory is their number alone: the version that {@link ChangeHistory} counts by is how many there
@@ -78,9 +97,13 @@ export class OriginHistory extends ChangeHistory {
     for (const { node, incarnation, sequence } of floor.seen.origins) {
       if (seen.sequenceOf(node, incarnation) < sequence) return -1;
     }
+    // Looked up once for each origin: whoever asks can name many.
+    const heard = new OriginSequences();
     for (let number = this.first; number < this.end; number += 1) {
       const at = number % this.capacity;
-      if (seen.sequenceOf(this.nodes[at], this.incarnations[at]) < this.sequences[at]) return number;
+      const [node, incarnation] = [this.nodes[at], this.incarnations[at]];
+      const sequence = heard.get(node, incarnation) ?? heard.set(node, incarnation, seen.sequenceOf(node, incarnation));
+      if (sequence < this.sequences[at]) return number;
       if (this.isExpiry(at) && this.deadlines[at] >= expiredBeforeMs) return number;
     }
     return this.end;
@@ -91,9 +114,13 @@ export class OriginHistory extends ChangeHistory {
    * it stands before all of it.
    */
   comeBefore(first: number, { seen }: OriginPlace): void {
+    const lowered = new OriginSequences();
     for (let number = first; number < this.end; number += 1) {
       const at = number % this.capacity;
-      if (!this.isExpiry(at)) seen.lower(this.nodes[at], this.incarnations[at], this.sequences[at] - 1);
+      const [node, incarnation, sequence] = [this.nodes[at], this.incarnations[at], this.sequences[at]];
+      if (this.isExpiry(at) || (lowered.get(node, incarnation) ?? Number.POSITIVE_INFINITY) <= sequence) continue;
+      seen.lower(node, incarnation, sequence - 1);
+      lowered.set(node, incarnation, sequence);
     }
   }
 

@@ -333,8 +333,8 @@ export class AntiEntropy {
   }
 
   /** Whether the end of this comparison ends the recovery: one with a memory is enough, of those without it takes all. */
-  private hasAllBy({ peer, incarnation }: TreeSync): boolean {
-    if (!peer.recovering) return true;
+  private hasAllBy({ peer, incarnation, withRecovering }: TreeSync): boolean {
+    if (!withRecovering) return true;
     this.compared.set(peer, incarnation);
     return this.order.every((it) => this.compared.get(it) === it.incarnation);
   }

@@ -37,10 +37,15 @@ export class TreeSync {
   /** The next question waits until this record has taken effect. */
   afterPosition = 0;
 
+  /** Whether the peer has no memory: what it gets while it is compared with does not count. */
+  readonly withRecovering: boolean;
+
   constructor(
     readonly peer: Peer,
     readonly incarnation: number,
-  ) {}
+  ) {
+    this.withRecovering = peer.recovering;
+  }
 
   get isDone(): boolean {
     return this.todo.length === 0 && this.asked.length === 0;
