@@ -57,6 +57,7 @@ export class SimDisk implements Disk {
   /** Answers to calls of an earlier life of the process are dropped. */
   private life = 0;
   private readonly failures = new Map<DiskCallKind, DiskErrorCode[]>();
+  private failedInLife = -1;
   /** Files on which a write or sync has failed, in this life: see {@link write}. */
   private poisoned = new Set<string>();
   private capacityBytes: number;
@@ -195,6 +196,7 @@ export class SimDisk implements Disk {
   private perform(name: string, call: OpenCall): DiskError | null {
     const planned = this.failures.get(call.kind)?.shift();
     if (planned === undefined) return call.perform();
+    this.failedInLife = this.life;
     if (call.kind === "write" || call.kind === "sync" || call.kind === "fdatasync") {
       // What a failed write leaves is anyone's guess, and a second sync would claim success.
       this.poisoned.add(name);
@@ -244,6 +246,11 @@ export class SimDisk implements Disk {
 
   get willFail(): boolean {
     return [...this.failures.values()].some((codes) => codes.length > 0);
+  }
+
+  /** A planned failure has met the process that runs, or ran last. */
+  get hasFailed(): boolean {
+    return this.failedInLife === this.life;
   }
 
   /** Planned failures that have not come to pass will not. */

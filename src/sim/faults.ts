@@ -26,8 +26,8 @@ export class Nemesis {
   readonly done = new Map<string, number>();
   /** Nodes whose disk has failed or had no room: a process may give up over that. */
   private readonly spoiled = new Set<NodeId>();
-  /** Nodes that lose their memory as soon as they next write, by the life that has it still. */
-  private readonly failing = new Map<NodeId, number>();
+  /** Nodes that lose their memory as soon as they next write. */
+  private readonly failing = new Set<NodeId>();
   private storms = 0;
   /** Power losses of nodes that sync later, and had nothing to lose. */
   nothingUnsynced = 0;
@@ -52,9 +52,8 @@ export class Nemesis {
 
   /** A node that runs and is not recovering has its memory. */
   seenWhole(node: NodeId): void {
-    const { life, parts } = this.world.computer(node);
-    const failing = this.failing.get(node);
-    if (failing !== undefined && life > failing && !parts.disk.willFail) this.failing.delete(node);
+    const { disk } = this.world.computer(node).parts;
+    if (!disk.willFail && !disk.hasFailed) this.failing.delete(node);
     this.amnesiac.delete(node);
     this.everWhole.add(node);
   }
@@ -162,13 +161,13 @@ export class Nemesis {
   }
 
   private writeError(computer: Computer, fault: Fault): boolean {
-    const { number, life } = computer;
+    const { number } = computer;
     const { disk } = computer.parts;
     if (!this.syncsLater(computer)) disk.failNext("sync", "EIO");
     else {
       // What it had promised and not synced goes with it.
       if (!this.mayTakeMemory(number)) return false;
-      this.failing.set(number, life);
+      this.failing.add(number);
       disk.failNext(this.random.pick(["write", "fdatasync"]), "EIO");
     }
     this.spoiled.add(number);
@@ -232,7 +231,7 @@ export class Nemesis {
   /** Whether one node more may lose its memory and a majority of those that vote still has its own. */
   private mayTakeMemory(node: NodeId): boolean {
     const { nodes } = this.world.plan;
-    const lost = new Set([...this.amnesiac, ...this.failing.keys()]).add(node);
+    const lost = new Set([...this.amnesiac, ...this.failing]).add(node);
     for (const { number } of this.world.computers) if (!this.isSettled(number)) lost.add(number);
     const voters = Math.min(nodes, VOTERS_MAX);
     const votersLost = [...lost].filter((it) => it <= voters).length;
