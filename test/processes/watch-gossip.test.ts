@@ -6,6 +6,7 @@ import { ReplyError, textOf } from "../../src/cli/reply-reader.js";
 import { type Cluster, withCluster } from "./cluster.js";
 import type { Member } from "./member.js";
 import { limitMs, rounds } from "./soak.js";
+import { RestlessWriter } from "./unique-writer.js";
 import { until } from "./wait.js";
 import { type Line, WatchProcess } from "./watch-process.js";
 
@@ -24,42 +25,26 @@ async function createEvents(cluster: Cluster): Promise<void> {
   client.close();
 }
 
-/** Writes keys that nobody else writes, one after the other, at whichever node answers. */
-class Writer {
+/** Writes keys that nobody else writes. */
+class KeyWriter extends RestlessWriter {
   /** Each with the node that has acknowledged it. */
   readonly acknowledged: { readonly key: string; readonly node: number }[] = [];
-  private going = true;
-  private readonly done: Promise<void>;
 
   constructor(
     private readonly name: string,
-    private readonly members: readonly Member[],
+    members: readonly Member[],
   ) {
-    this.done = this.run();
+    super(members);
   }
 
-  private async run(): Promise<void> {
-    let at = 0;
-    let client: Client | null = null;
-    for (let n = 0; this.going; n += 1) {
-      const key = `${this.name}:${n}`;
-      const member = this.members[at % this.members.length];
-      try {
-        client ??= await connect(member);
-        await client.demand(["SET", key, `${member.node}`]);
-        this.acknowledged.push({ key, node: member.node });
-      } catch {
-        client?.close();
-        client = null;
-        at += 1;
-      }
-    }
-    client?.close();
+  protected override connect(member: Member): Promise<Client> {
+    return connect(member);
   }
 
-  async stop(): Promise<void> {
-    this.going = false;
-    await this.done;
+  protected async write(client: Client, n: number, { node }: Member): Promise<void> {
+    const key = `${this.name}:${n}`;
+    await client.demand(["SET", key, `${node}`]);
+    this.acknowledged.push({ key, node });
   }
 }
 
@@ -70,7 +55,7 @@ it("resumes at another node when its own is killed: every acknowledged write is 
     await createEvents(cluster);
     const watch = new WatchProcess(cluster, [...KEYSPACE, "--snapshot"]);
     await watch.hears("the snapshot", (lines) => lines.some(({ kind }) => kind === "snapshot-end"));
-    const writers = [1, 2, 3].map((n) => new Writer(`w${n}`, [...cluster.members.slice(n - 1), ...cluster.members]));
+    const writers = [1, 2, 3].map((n) => new KeyWriter(`w${n}`, [...cluster.members.slice(n - 1), ...cluster.members]));
     const goOn = (): Promise<void> => {
       const goal = watch.lines.length + 300;
       return watch.hears("the watch goes on", (lines) => lines.length >= goal);
