@@ -127,7 +127,10 @@ export class Cluster implements LinkHost {
     return "";
   }
 
-  /** Takes in what a node says when it is first asked. "" or why it is not one of this cluster's. */
+  /**
+   * Takes in what a node says when it is first asked: from now on the others can be dialled as well, also when this one is
+   * gone. "" or why it is not one of this cluster's.
+   */
   learn(status: NodeStatus): string {
     if (status.clusterId === "") return "it has not joined its cluster yet";
     if (this.clusterId !== "" && status.clusterId !== this.clusterId) {
@@ -136,7 +139,10 @@ export class Cluster implements LinkHost {
     this.clusterId = status.clusterId;
     for (const { node, clientAddress } of status.members) {
       const address = splitAddress(String(clientAddress));
-      if (address !== null && Number.isSafeInteger(node)) this.addresses.set(node, address);
+      if (address === null || !Number.isSafeInteger(node)) continue;
+      this.addresses.set(node, address);
+      // Not itself: whoever was told of it under another name (localhost) would take it for two.
+      if (node !== status.node) this.linkTo(address);
     }
     return "";
   }

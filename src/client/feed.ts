@@ -50,8 +50,10 @@ export class Feed {
   /** Since nodes have failed one after the other; 0: the last one has not. */
   private failingSinceMs = 0;
   private failures = 0;
-  /** A node that does not keep what comes after the position. Another, which has run longer, may. */
-  private compacted: GamutError | null = null;
+  /** The nodes that do not keep what comes after the position. Another, which has run longer, may. */
+  private readonly compactedAt = new Set<string>();
+  /** What the last of them said. */
+  private compacted: CompactedError | null = null;
   /** The end, which {@link poll} has met. */
   private unread: Push | null = null;
   private stopWaiting: (() => void) | null = null;
@@ -73,9 +75,7 @@ export class Feed {
     while (this.ended === null) {
       try {
         const event = await this.tryNext();
-        this.failingSinceMs = 0;
-        this.failures = 0;
-        this.compacted = null;
+        this.forgetFailures();
         return event;
       } catch (error) {
         if (!(error instanceof GamutError)) throw error;
@@ -165,29 +165,40 @@ export class Feed {
     const nowMs = performance.now();
     if (this.failingSinceMs === 0) this.failingSinceMs = nowMs;
     this.failures += 1;
-    if (error.code === "compacted") this.compacted = asCompacted(error);
+    if (error.code === "compacted" && address !== undefined) {
+      this.compacted = asCompacted(error);
+      this.compactedAt.add(showAddress(address));
+    } else if (error.code !== "overloaded" && !mayTryElsewhere(error)) {
+      this.end(error);
+      return;
+    }
     const known = this.cluster.known;
     this.at = known.findIndex((each) => address !== undefined && isSame(each, address)) + 1;
-    if (this.compacted !== null && this.failures >= known.length) this.beginAnew(this.compacted);
-    else if (error.code !== "compacted" && error.code !== "overloaded" && !mayTryElsewhere(error)) this.end(error);
-    else if (nowMs - this.failingSinceMs > this.options.timeoutMs) {
-      this.end(
-        new GamutError(
-          callError("unavailable", `no node has answered for ${this.options.timeoutMs} ms (${error.message})`),
-        ),
-      );
+    const { timeoutMs } = this.options;
+    const isOverdue = nowMs - this.failingSinceMs > timeoutMs;
+    // One that is away for a moment may keep what another has forgotten.
+    const isKeptByNone = known.every((each) => this.compactedAt.has(showAddress(each)));
+    if (this.compacted !== null && (isKeptByNone || isOverdue)) this.beginAnew(this.compacted);
+    else if (isOverdue) {
+      this.end(new GamutError(callError("unavailable", `no node has answered for ${timeoutMs} ms (${error.message})`)));
     } else await this.wait(backoff(Math.ceil(this.failures / known.length), this.cluster.settings));
   }
 
-  /** Nobody keeps what comes next. */
+  /** Nobody keeps what comes next, of those that can be asked. */
   private beginAnew(error: GamutError): void {
     if (!this.options.snapshot && !this.options.skips) {
       this.end(error);
       return;
     }
     this.position = "";
-    this.compacted = null;
+    this.forgetFailures();
+  }
+
+  private forgetFailures(): void {
+    this.failingSinceMs = 0;
     this.failures = 0;
+    this.compacted = null;
+    this.compactedAt.clear();
   }
 
   private wait(ms: number): Promise<void> {
@@ -229,7 +240,7 @@ function endOf(line: string, oldest: string): GamutError {
 /** A watch that is refused names the oldest position in its line alone. */
 function asCompacted(error: GamutError): CompactedError {
   if (error instanceof CompactedError) return error;
-  return new CompactedError(error.message, /oldest position here is ([0-9a-f]+)/.exec(error.message)?.[1] ?? "");
+  return new CompactedError(error.reason, /oldest position here is ([0-9a-f]+)/.exec(error.reason)?.[1] ?? "");
 }
 
 function isSame(a: Address, b: Address): boolean {

@@ -8,7 +8,7 @@ import { CHANGES_OPTIONS, Changes, type ChangesOptions } from "./changes.js";
 import { Client } from "./client.js";
 import { buildSet, buildSum, decodeValue } from "./commands.js";
 import type { Feed } from "./feed.js";
-import { commonPrefix, type Key, keyRange, keyString, type Selector } from "./key.js";
+import { commonPrefix, type Key, keyRange, keyString, keyStrings, type Selector } from "./key.js";
 import { LIST_OPTIONS, List, type ListOptions } from "./list.js";
 import {
   CALL_OPTIONS,
@@ -16,6 +16,7 @@ import {
   type ConnectOptions,
   checkOptions,
   type LevelName,
+  levelFrom,
   type OptionNames,
   settingsFrom,
   WATCH_OPTIONS,
@@ -67,8 +68,9 @@ export class Gamut<V = Uint8Array> {
     return new Gamut({ ...this.state, keyspace: name });
   }
 
-  /** The same session at another level, where a call names none. */
+  /** The same session at another level, where a call names none. @throws GamutError bad_request if there is no such level */
   at(level: LevelName): Gamut<V> {
+    levelFrom(level);
     return new Gamut({ ...this.state, level });
   }
 
@@ -99,7 +101,7 @@ export class Gamut<V = Uint8Array> {
   ): Promise<Outcome<{ readonly entries: Entry<V, K>[] }>> {
     const raw = await this.call(() => {
       const command = new Command(Op.getMany);
-      command.keys = keys.map(keyString);
+      command.keys = keyStrings("getMany", keys);
       return command;
     }, options);
     return this.shown(raw, (result) => ({ entries: result.items!.map((item, i) => this.entry(keys[i], item)) }));
@@ -138,11 +140,11 @@ export class Gamut<V = Uint8Array> {
   /**
    * What these records come to, whenever one of them has changed: all of them at one moment, at first as they are. What
    * comes while nobody asks for the next is told as one. At most 1,024 keys; a keyspace of raft.
-   * @throws GamutError for a key or an option that cannot be
+   * @throws GamutError for a key or an option that cannot be @throws TypeError for an option that there is not
    */
   watch<K extends Key>(keys: readonly K[], options: Omit<WatchOptions, "level"> = {}): Watch<V, K> {
     checkOptions("watch", options, WATCH_OPTIONS);
-    const names = keys.map(keyString);
+    const names = keyStrings("watch", keys);
     if (names.length === 0) throw new GamutError(callError("bad_request", "a watch needs a key"));
     const feed = this.feed({ ...options, level: "sequential", keys: names, prefix: "", values: false, skips: true });
     const { timeoutMs, signal } = options;
@@ -151,13 +153,13 @@ export class Gamut<V = Uint8Array> {
   }
 
   /**
-   * Every change of the records of a range, in the order in which they took effect, which is the same for all; a keyspace
-   * of raft. See docs/watch.md for what is promised and kept.
-   * @throws GamutError for bounds or an option that cannot be
+   * Every change of the records of a range, in the order in which they took effect, which in a keyspace of raft is the same
+   * for all. See docs/watch.md for what is promised and kept.
+   * @throws GamutError for bounds or an option that cannot be @throws TypeError for one that there is not
    */
   changes<K extends Key>(selector: Selector<K>, options: ChangesOptions = {}): Changes<V, K> {
     checkOptions("changes", options, CHANGES_OPTIONS);
-    const range = keyRange(selector);
+    const range = keyRange("changes", selector);
     const { values = true } = options;
     const feed = this.feed({ ...options, keys: null, prefix: commonPrefix(range), values, skips: false });
     return new Changes(feed, range, this.state.values);
@@ -233,8 +235,8 @@ function refusal(error: unknown): Failure | Unknown {
 }
 
 /**
- * A client of the cluster that the nodes at these addresses (`host:port`) belong to. One is enough as long as it is up;
- * the others are found through it. Connections are made when they are needed, and anew when they break.
+ * A client of the cluster that the nodes at these addresses (`host:port`) belong to. One is enough if it is up at first: it
+ * tells of the others. Connections are made when they are needed, and anew when they break.
  * @throws GamutError bad_request for an address or an option's value that cannot be
  * @throws TypeError for an option that there is not
  */

@@ -6,13 +6,13 @@ import { commonPrefix, type Key, keyRange, keyString, type Selector, showKey } f
 import { fromVersionstamp, toVersionstamp } from "./versionstamp.js";
 
 const within = (selector: Selector, key: Key): boolean => {
-  const { start, end } = keyRange(selector);
+  const { start, end } = keyRange("list", selector);
   const text = keyString(key);
   return text >= start && (end === "" || text < end);
 };
 
 test("all keys of a range begin with what they have in common", () => {
-  const prefixOf = (selector: Selector): string => commonPrefix(keyRange(selector));
+  const prefixOf = (selector: Selector): string => commonPrefix(keyRange("changes", selector));
   expect(prefixOf({ prefix: "user:" })).toBe("user:");
   expect(prefixOf({ prefix: "a\u00ff" })).toBe("a\xc3\xbf");
   expect(prefixOf({ prefix: "" })).toBe("");
@@ -79,9 +79,11 @@ describe("ranges", () => {
   });
 
   test("need bounds, of one form", () => {
-    expect(() => keyRange({} as Selector)).toThrow("a prefix, or a start and an end");
-    expect(() => keyRange({ start: "a" } as unknown as Selector)).toThrow("a prefix, or a start and an end");
-    expect(() => keyRange({ start: "a", end: ["b"] })).toThrow("of one form");
+    expect(() => keyRange("list", {} as Selector)).toThrow("a prefix, or a start and an end");
+    expect(() => keyRange("changes", { start: "a" } as unknown as Selector)).toThrow(
+      "changes needs a prefix, or a start and an end",
+    );
+    expect(() => keyRange("list", { start: "a", end: ["b"] })).toThrow("of one form");
   });
 });
 

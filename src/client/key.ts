@@ -1,5 +1,6 @@
 import { decodeKeyTuple, encodeKeyTuple, type KeyPart, type KeyTuple, KeyTupleError } from "../codec/key-tuple.js";
 import { latin1Decode, latin1Encode, utf8Decode, utf8Encode } from "../core/bytes.js";
+import { checkNames } from "./options.js";
 import { callError, GamutError } from "./outcome.js";
 
 /**
@@ -11,6 +12,12 @@ export type Key = string | KeyTuple | Uint8Array;
 /** As the store holds it: one char a byte. @throws GamutError bad_request */
 export function keyString(key: Key): string {
   return latin1Decode(keyBytes(key));
+}
+
+/** `of`: the call that takes them. @throws GamutError bad_request */
+export function keyStrings(of: string, keys: readonly Key[]): string[] {
+  if (!Array.isArray(keys)) throw badKey(`${of} takes an array of keys, as ${of}(["a", ["users", 42]])`);
+  return keys.map(keyString);
 }
 
 function keyBytes(key: Key): Uint8Array {
@@ -47,16 +54,19 @@ export interface KeyRange {
   readonly form: KeyForm;
 }
 
-/** @throws GamutError bad_request */
-export function keyRange(selector: Selector): KeyRange {
+const BOUNDS = { prefix: true, start: true, end: true } as const;
+
+/** Of the selector of `of`, a list or what else there is. @throws GamutError bad_request @throws TypeError */
+export function keyRange(of: string, selector: Selector): KeyRange {
+  checkNames(of, "bound", selector, BOUNDS, '{ prefix: "user:" }');
   const prefix = "prefix" in selector ? selector.prefix : undefined;
   const { start, end } = selector;
   const bounds = [prefix, start, end].filter((bound) => bound !== undefined);
   const forms = new Set(bounds.map(formOf));
   if (prefix === undefined && (start === undefined || end === undefined)) {
-    throw badKey("a list needs a prefix, or a start and an end");
+    throw badKey(`${of} needs a prefix, or a start and an end`);
   }
-  if (forms.size > 1) throw badKey("the bounds of a list must be of one form: strings, tuples or bytes");
+  if (forms.size > 1) throw badKey(`the bounds of ${of} must be of one form: strings, tuples or bytes`);
   const form = formOf(bounds[0]);
   const inside = prefix === undefined ? { start: "", end: "" } : prefixRange(keyString(prefix), form);
   return {
@@ -103,7 +113,7 @@ export function showKey(key: string, form: KeyForm): Key {
   const shown = form === "string" ? utf8Decode(bytes) : decodeKeyTuple(bytes);
   if (shown !== null) return shown;
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  throw badKey(`the list has met the key ${hex} (hex), which is no ${form}: list it with bounds that are Uint8Arrays`);
+  throw badKey(`there is the key ${hex} (hex), which is no ${form}: ask for it with bounds that are Uint8Arrays`);
 }
 
 function badKey(message: string): GamutError {

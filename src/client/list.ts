@@ -57,7 +57,7 @@ export class List<V, K extends Key> implements AsyncIterableIterator<ListEntry<V
   ) {
     checkOptions("list", options, LIST_OPTIONS);
     const { limit, cursor, batchSize = BATCH_SIZE } = options;
-    this.range = keyRange(selector);
+    this.range = keyRange("list", selector);
     this.batchSize = wholeNumber("batchSize", batchSize);
     this.left = limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber("limit", limit);
     const start = cursor === undefined ? this.range.start : keyAt(cursor, this.range);

@@ -34,12 +34,23 @@ export const CALL_OPTIONS: OptionNames<CallOptions> = { level: true, timeoutMs: 
 
 /** @throws TypeError that names the option which there is not */
 export function checkOptions(of: string, options: object, known: OptionNames<unknown>): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`the options of ${of} are ${String(options)}; they must be an object, as { explain: true }`);
+  checkNames(of, "option", options, known, "{ explain: true }");
+}
+
+/** `example`: of an object of such names. @throws TypeError */
+export function checkNames(
+  of: string,
+  noun: string,
+  given: object,
+  known: Readonly<Record<string, true>>,
+  example: string,
+): void {
+  if (typeof given !== "object" || given === null) {
+    throw new TypeError(`the ${noun}s of ${of} are ${String(given)}; they must be an object, as ${example}`);
   }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(given)) {
     if (Object.hasOwn(known, name)) continue;
-    throw new TypeError(`${of} has no option ${JSON.stringify(name)}; it has ${Object.keys(known).join(", ")}`);
+    throw new TypeError(`${of} has no ${noun} ${JSON.stringify(name)}; it has ${Object.keys(known).join(", ")}`);
   }
 }
 
@@ -95,6 +106,7 @@ const SETTING_MAX = 2_147_483_647;
 /** @throws GamutError bad_request @throws TypeError */
 export function settingsFrom(options: ConnectOptions<unknown>): Settings {
   checkOptions("connect", options, CONNECT_OPTIONS);
+  levelFrom(options.level);
   const settings: Record<string, number> = {};
   for (const [name, standard] of Object.entries(DEFAULTS)) {
     const value = (options as Record<string, unknown>)[name] ?? standard;

@@ -53,27 +53,30 @@ export interface Receipt {
   readonly text: string;
 }
 
-/** What {@link ok} throws: an error or an unknown outcome. */
+/** What {@link ok} throws: an error or an unknown outcome. `message` begins with the code. */
 export class GamutError extends Error {
   override readonly name = "GamutError";
   readonly code: string;
   readonly definite: boolean;
+  /** The message of the outcome: without the code. */
+  readonly reason: string;
 
   constructor({ code, definite, message }: CallError) {
     super(`${code}: ${message}`);
     this.code = code;
     this.definite = definite;
+    this.reason = message;
   }
 }
 
 /** What has changed since a position is not all kept any more, at no node: begin anew. */
 export class CompactedError extends GamutError {
   constructor(
-    message: string,
+    reason: string,
     /** The oldest position from which the node that was asked last could go on; "" if it did not tell. */
     readonly oldest: string,
   ) {
-    super(callError("compacted", message.replace(/^compacted: /, "")));
+    super(callError("compacted", reason));
   }
 }
 
@@ -83,8 +86,9 @@ export function ok<T>(outcome: Outcome<T>): Answered & T {
   throw new GamutError(outcome);
 }
 
-export function failed(error: CallError): Failure | Unknown {
-  const { code, definite, message } = error;
+export function failed(error: CallError | GamutError): Failure | Unknown {
+  const { code, definite } = error;
+  const message = error instanceof GamutError ? error.reason : error.message;
   return definite ? { kind: "error", code, definite, message } : { kind: "unknown", code, definite, message };
 }
 

@@ -1,4 +1,5 @@
 import { CodecError, copyBytes, EMPTY_BYTES, latin1Decode, latin1Encode, utf8Decode } from "../core/bytes.js";
+import { POSITION_BYTES_MAX } from "../kv/watch.js";
 
 /** What a node answers to GAMUT CALL and GAMUT STATUS: bytes, or a line that says why there are none. */
 export type Reply = Uint8Array | ReplyError;
@@ -15,7 +16,8 @@ const ASTERISK = 0x2a;
 const CR = 0x0d;
 const LF = 0x0a;
 const NO_REPLY = "the node's answer is no reply to a call";
-const LINE_BYTES_MAX = 16_384;
+/** An error may tell of a position, in hex. */
+const LINE_BYTES_MAX = 16_384 + 2 * POSITION_BYTES_MAX;
 const BULK_BYTES_MAX = 64 * 1_048_576;
 
 /** What stands on the wire of RESP2. */

@@ -1,7 +1,7 @@
 import type { Feed, FeedEvent } from "./feed.js";
 import type { Entry } from "./gamut.js";
 import type { Key } from "./key.js";
-import { GamutError, type Outcome } from "./outcome.js";
+import { callError, GamutError, type Outcome } from "./outcome.js";
 import { Turns } from "./turns.js";
 import { fromVersionstamp } from "./versionstamp.js";
 
@@ -32,7 +32,7 @@ export class Watch<V, K extends Key = Key> implements AsyncIterableIterator<Entr
     return this.turns.run(async () => {
       for (;;) {
         while (!this.isDue) {
-          const event = await this.feed.next();
+          const event = await this.hear();
           if (event === null) return { done: true, value: undefined };
           this.note(event);
         }
@@ -46,6 +46,14 @@ export class Watch<V, K extends Key = Key> implements AsyncIterableIterator<Entr
     });
   }
 
+  private async hear(): Promise<FeedEvent | null> {
+    try {
+      return await this.feed.next();
+    } catch (error) {
+      throw error instanceof GamutError ? shown(error) : error;
+    }
+  }
+
   private note({ kind, key, version }: FeedEvent): void {
     if (kind === "begin") this.isDue = true;
     else if (kind !== "progress" && version > (this.versions.get(key) ?? 0)) this.isDue = true;
@@ -56,7 +64,7 @@ export class Watch<V, K extends Key = Key> implements AsyncIterableIterator<Entr
     const outcome = await this.read();
     if (this.feed.isClosed) return null;
     if (outcome.kind === "ok") return outcome.entries;
-    const error = new GamutError(outcome);
+    const error = shown(new GamutError(outcome));
     this.feed.end(error);
     throw error;
   }
@@ -76,4 +84,16 @@ export class Watch<V, K extends Key = Key> implements AsyncIterableIterator<Entr
     this.feed.close();
     return Promise.resolve({ done: true, value: undefined });
   }
+}
+
+/** Nobody has asked for the level of a watch: that it cannot be had means that there is no common order of writes. */
+function shown(error: GamutError): GamutError {
+  if (error.code !== "level_unsupported") return error;
+  return new GamutError(
+    callError(
+      "operation_unsupported",
+      "writes of a keyspace of gossip have no common order, so no read shows what its records come to; " +
+        'they are watched with changes(), as gamut.changes({ prefix: "user:" })',
+    ),
+  );
 }

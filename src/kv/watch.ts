@@ -92,7 +92,7 @@ export const ORIGIN_POSITION_VERSION = 2;
 const CHECKSUM_BYTES = 4;
 /** Lives of nodes that one position tells of: as many as a replica ever knows. */
 export const POSITION_ORIGINS_MAX = 1_024;
-const POSITION_BYTES_MAX =
+export const POSITION_BYTES_MAX =
   3 + 2 + CLUSTER_ID_BYTES_MAX + 4 + 2 + 3 * 8 + 2 + POSITION_ORIGINS_MAX * (2 + 8 + 8) + CHECKSUM_BYTES;
 
 const scratch = new ByteWriter(256);
