@@ -1,10 +1,11 @@
+import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClusterView } from "./cluster-view.js";
 import { FakeNode } from "./testing/fake-node.js";
-import { type Ran, type RunOptions, runCli } from "./testing/run-cli.js";
+import { GAMUT, type Ran, type RunOptions, runCli } from "./testing/run-cli.js";
 import { freePortBase, UpProcess } from "./testing/up-process.js";
 
 const folder = mkdtempSync(join(tmpdir(), "gamut-cli-"));
@@ -161,7 +162,16 @@ describe("sessions", () => {
   it("a level that the protocol does not grant is refused, with what would grant it", async () => {
     const refused = await run(["get", "x", "--level", "eventual"]);
     expect([refused.code, refused.err]).toEqual([3, expect.stringContaining("ask for linearizable or sequential")]);
-    expect((await run(["get", "x", "--level", "perfect"])).code).toBe(2);
+    const misspelt = await run(["get", "x", "--level", "perfect"]);
+    expect([misspelt.code, misspelt.err]).toEqual([
+      2,
+      expect.stringContaining('there is no level "perfect"; raft grants linearizable and sequential; gossip grants '),
+    ]);
+    const answer = await fetch(`http://127.0.0.1:${base}/v1/keyspaces/default/keys/x?level=perfect`);
+    expect(await answer.json()).toMatchObject({
+      status: 400,
+      detail: 'there is no level "perfect"; this keyspace (raft) grants linearizable and sequential',
+    });
   });
 });
 
@@ -359,7 +369,7 @@ describe("up", () => {
     const both = await run(["up", "--durability", "os", "--memory"]);
     expect([both.code, both.err]).toEqual([2, expect.stringContaining("cannot be used with")]);
     const wrong = await run(["up", "--durability", "disk"]);
-    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("must be one of sync, os, memory")]);
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining("Allowed choices are sync, os, memory")]);
     const base = await freePortBase(1);
     const folderOfOne = join(folder, "os");
     const one = await up("--nodes", "1", "--durability", "os", "--data", folderOfOne, "--port-base", String(base));
@@ -368,7 +378,40 @@ describe("up", () => {
     expect(set.out + set.err).toContain("durable-on=1 durability=os");
     expect(await one.stop()).toBe(0);
     expect(readFileSync(join(folderOfOne, "node-1", "config.yaml"), "utf8")).toContain("durability: os");
+    expect(one.output).not.toContain("Durability was");
+    const synced = await up("--nodes", "1", "--data", folderOfOne, "--port-base", String(base));
+    expect(synced.output).toMatch(
+      /^Durability was os here and is sync from now on; --durability os goes on with that$/m,
+    );
+    expect((await run(["get", "x", ...at])).out).toBe("1");
+    expect(await synced.stop()).toBe(0);
   });
+
+  it("--no-restart: a dead node is started by hand, and with the last one up ends", async () => {
+    const base = await freePortBase(2);
+    const choice = ["--nodes", "2", "--data", join(folder, "left"), "--port-base", String(base)];
+    const two = await up(...choice, "--no-restart");
+    process.kill(two.pidOf(2), "SIGKILL");
+    await two.says(/^node 2 is left dead\. By hand: .*gamut node --config .*node-2\/config\.yaml$/m);
+    const file = join(folder, "left", "node-2", "config.yaml");
+    const byHand = spawn(process.execPath, [GAMUT, "node", "--config", file], { stdio: "ignore" });
+    const gone = new Promise((done) => byHand.on("exit", done));
+    try {
+      // Both are wanted for that.
+      const deadline = Date.now() + 20_000;
+      const set = ["set", "x", "1", "--address", `127.0.0.1:${base + 1}`];
+      while ((await run(set)).code !== 0) expect(Date.now()).toBeLessThan(deadline);
+    } finally {
+      byHand.kill("SIGKILL");
+      await gone;
+    }
+    process.kill(two.pidOf(1), "SIGKILL");
+    expect(await two.exited).toBe(3);
+    expect(two.output).toMatch(/^node 1 is left dead.*\nno node is left that this command runs: it ends\n/m);
+    const again = await up(...choice);
+    expect(await out("get", "x", "--address", `127.0.0.1:${base}`)).toBe("1");
+    expect(await again.stop()).toBe(0);
+  }, 60_000);
 
   it("says what npm has done with flags that do not stand behind --", async () => {
     const plain = await run(["up", "7101"]);

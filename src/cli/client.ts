@@ -227,7 +227,7 @@ export class Client {
 
 /** `problems`: one for each address asked. */
 export function noNodeAnswers(problems: readonly string[]): string {
-  const advice = `is a cluster running? Start one with \`${ownName()} up\`, or name a node with --address host:port or GAMUT_ADDRESS`;
+  const advice = `is a cluster running? Start one with \`${ownName()} up\`; one on other ports than 7001 to 7003 is named with --address host:port or GAMUT_ADDRESS`;
   return `no node answers (${problems.join("; ")}): ${advice}`;
 }
 

@@ -19,7 +19,7 @@ export function configWarnings({ node, listen, members, durability }: NodeConfig
     const neighbours = members.filter((member) => member.host === own?.host);
     // One of them tells it for all.
     if (neighbours.length * 2 > members.length && neighbours[0].node === node) {
-      const lost = `a crash of it loses the data, for ${neighbours.length} of ${members.length} members are on it`;
+      const lost = `${neighbours.length} of ${members.length} members are on one (${own!.host}), and a crash of that machine loses the data`;
       warnings.push(`durability is os, which relies on machines that do not fail together: ${lost}`);
     }
     if (bootId === "") {

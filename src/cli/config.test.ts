@@ -199,7 +199,7 @@ describe("what is told when a node starts", () => {
     const os = { durability: "os" };
     expect(configWarnings(parse(GOOD, os), BOOT)).toEqual([]);
     expect(configWarnings(parse(GOOD, { ...os, node: 1 }), BOOT)).toEqual([
-      "durability is os, which relies on machines that do not fail together: a crash of it loses the data, for 3 of 3 members are on it",
+      "durability is os, which relies on machines that do not fail together: 3 of 3 members are on one (127.0.0.1), and a crash of that machine loses the data",
     ]);
     const apart = GOOD.replace("node: 1, ", "node: 1, host: a.internal, ").replace(
       "node: 3, ",

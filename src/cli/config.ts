@@ -7,11 +7,9 @@ import { z } from "zod";
 import type { Durability } from "../node/options.js";
 import { DEFAULT_PORT_BASE, LOOPBACK_HOST, PEER_PORT_OFFSET } from "./address.js";
 import { ConfigError, describeIssues, formatPath, type Locator, locateInYaml } from "./config-problems.js";
+import { DURABILITIES } from "./durabilities.js";
 import { unreadable } from "./output.js";
 import { yamlProblem } from "./yaml-problem.js";
-
-/** The strongest first. */
-export const DURABILITIES = ["sync", "os", "memory"] as const satisfies readonly Durability[];
 
 const NODE_MAX = 0xffff;
 const PORT_MAX = 0xffff;

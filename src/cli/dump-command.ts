@@ -1,7 +1,7 @@
 /** `gamut dump`: the records of one node, of each node, or of the cluster, as text. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { DEFAULT_KEYSPACE, keyspaceNamed } from "../codec/resp/keyspace-name.js";
@@ -15,6 +15,7 @@ import { LEVEL_NAMES, Level } from "../kv/level.js";
 import { SCAN_KEYS_MAX } from "../kv/limits.js";
 import { splitAddress } from "./address.js";
 import { type Client, NoAnswer } from "./client.js";
+import { makeFolder } from "./data-folder.js";
 import { type DumpFormat, dumpLine } from "./dump-line.js";
 import { withExamples } from "./examples.js";
 import { CliError, Exit } from "./exit.js";
@@ -84,9 +85,7 @@ async function dump(prefix: string, flags: DumpFlags): Promise<void> {
     return;
   }
   const { members, level } = await lookAround(flags);
-  await mkdir(flags.out, { recursive: true }).catch((error: Error) => {
-    throw new CliError(Exit.failed, `--out ${flags.out} cannot be used: ${error.message}`);
-  });
+  makeFolder(flags.out, "--out");
   const asked = flags.node === undefined ? members : [memberNamed(flags.node, members)];
   const dumped = await Promise.all(asked.map((member) => dumpToFile(member, level, prefix, format, flags)));
   await tell(dumped, flags);

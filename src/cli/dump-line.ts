@@ -25,7 +25,7 @@ const SHORT: Readonly<Record<string, string>> = { "\\": "\\\\", ":": "\\:", "\n"
 export function dumpLine(record: Result, format: DumpFormat): string {
   const { value, version, deadlineMs, recordFlags } = record;
   const key = latin1Encode(record.key);
-  if (format === "text") return `${escaped(key, IN_KEY)}:${escaped(value, IN_VALUE)}\n`;
+  if (format === "text") return `${textRecord(key, value)}\n`;
   const line = {
     ...jsonValue(key, "key"),
     ...jsonValue(value),
@@ -34,6 +34,11 @@ export function dumpLine(record: Result, format: DumpFormat): string {
     ...(deadlineMs >= 0 && { deadlineMs }),
   };
   return `${JSON.stringify(line)}\n`;
+}
+
+/** Without a value (null) there is no colon either: an empty one has it. */
+export function textRecord(key: Uint8Array, value: Uint8Array | null): string {
+  return value === null ? escaped(key, IN_KEY) : `${escaped(key, IN_KEY)}:${escaped(value, IN_VALUE)}`;
 }
 
 /** One text for each sequence of bytes: `\xNN` is a byte, anything else stands for its UTF-8. */

@@ -21,7 +21,11 @@ export function exportCommand(): Command {
   const command = new Command("export")
     .description("write what the folder of a stopped node holds, as JSON lines: for when no majority will come back")
     .requiredOption("-d, --data <dir>", "the node's folder, such as gamut-data/node-1; it is not changed")
-    .option("-k, --keyspace <name>", "the keyspace", DEFAULT_KEYSPACE)
+    .option(
+      "-k, --keyspace <name>",
+      "the keyspace: one each time; a name that there is not lists them",
+      DEFAULT_KEYSPACE,
+    )
     .option("--no-log", "only the last checkpoint, and nothing that the log says came after: for a log that is damaged")
     .action(exportFolder)
     .addHelpText(
@@ -44,7 +48,11 @@ async function exportFolder({ data, keyspace, log }: ExportFlags): Promise<void>
     throw new CliError(Exit.usage, `${folder} holds the folders of several nodes: name one, such as ${data}/node-1`);
   }
   await import("../runtime/fast-bytes.js");
-  const { OfflineFolder } = await import("../runtime/offline-folder.js");
+  const [{ OfflineFolder }, { readBootId }, { unsyncedDamage }] = await Promise.all([
+    import("../runtime/offline-folder.js"),
+    import("../runtime/boot-id.js"),
+    import("../node/unsynced-note.js"),
+  ]);
   const opened = await OfflineFolder.open(folder, log).catch((error: Error) => {
     const advice = error.name === "LogUnreadable" ? " What the last checkpoint holds can be had with --no-log" : "";
     throw new CliError(Exit.failed, error.message + advice);
@@ -60,6 +68,8 @@ async function exportFolder({ data, keyspace, log }: ExportFlags): Promise<void>
     if (identity.recovering || identity.damage !== "") {
       warn(`node ${identity.node} was being rebuilt from its peers: what is here may be a small part`);
     }
+    const lacking = unsyncedDamage(identity, readBootId());
+    if (lacking !== "") warn(`${lacking}: the end of what node ${identity.node} had promised may be missing here`);
     await writeRecords(opened, entry, log);
   } finally {
     await opened.close();

@@ -8,6 +8,7 @@ import { completionCommand } from "./completion/command.js";
 import type { ConfigOverrides } from "./config.js";
 import { dataCommands } from "./data-commands.js";
 import { dumpCommand } from "./dump-command.js";
+import { DURABILITIES } from "./durabilities.js";
 import { withExamples } from "./examples.js";
 import { CliError, Exit, exitCodesHelp } from "./exit.js";
 import { exportCommand } from "./export-command.js";
@@ -31,11 +32,12 @@ interface UpFlags {
 }
 
 function durabilityOption(): Option {
-  return new Option(
+  const option = new Option(
     "--durability <kind>",
     "where an answered write is, at a majority: sync (the default): on the disk; os: with the operating system, and on " +
       "the disk a second later (survives kill -9, not a crash of the machine); memory: nothing survives a stop",
   );
+  return option.choices(DURABILITIES);
 }
 
 function upCommand(): Command {
@@ -55,7 +57,7 @@ function upCommand(): Command {
         .default(false)
         .conflicts("durability"),
     )
-    .option("--no-restart", "leave a node that dies dead")
+    .option("--no-restart", "leave a node that dies dead, to be started by hand; up ends when all are dead")
     .allowExcessArguments()
     .action(async ({ nodes, data, portBase, durability, memory, restart }: UpFlags, command: Command) => {
       refuseArguments(command.args);

@@ -165,6 +165,10 @@ describe("dump", () => {
     expect(readFileSync(join(dir, "node-2.jsonl"), "utf8")).toMatch(/^\{"key":"last","value":"x","version":\d+\}\n$/);
     const file = await run(["dump", "--out", join(dir, "node-1.txt")]);
     expect([file.code, file.err]).toEqual([3, expect.stringContaining("cannot be used")]);
+    if (process.platform === "linux") {
+      const nowhere = await run(["dump", "--out", "/proc/gamut/x"]);
+      expect([nowhere.code, nowhere.err]).toEqual([3, expect.stringContaining("no folder can be made there")]);
+    }
     const [a, b] = [
       { sha256: "1", file: "a" },
       { sha256: "2", file: "b" },
@@ -289,7 +293,7 @@ describe("with a node that is dead", () => {
   it("dump --out writes the others', and leaves no old file for it; top tells, and ends with 1", async () => {
     const dir = join(folder, "dumped");
     process.kill(cluster.pidOf(3), "SIGKILL");
-    await cluster.says(/^node 3 is left dead$/m);
+    await cluster.says(/^node 3 is left dead\./m);
     const dumped = await run(["dump", "stock", "--out", dir]);
     expect([dumped.code, dumped.err]).toEqual([3, expect.stringMatching(/^gamut: node 3: .*connection refused/)]);
     expect(readFileSync(join(dir, "node-2.txt"), "utf8")).toBe("stock:6\n");

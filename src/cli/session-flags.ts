@@ -2,8 +2,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "../kv/duration.js";
 import { KvError } from "../kv/errors.js";
-import { GRANTS } from "../kv/grants.js";
-import { LEVEL_NAMES } from "../kv/level.js";
+import { grantedLevels, grantsInWords, unknownLevel } from "../kv/grants.js";
+import { levelByName } from "../kv/level.js";
 import { tokenFromText } from "../kv/token.js";
 import { type Address, defaultAddresses, showAddress, splitAddress } from "./address.js";
 import { Client, NoAnswer } from "./client.js";
@@ -12,7 +12,6 @@ import { writeLine } from "./output.js";
 import { ReplyError, textOf } from "./reply-reader.js";
 
 const TIMEOUT_MS = 10_000;
-const LEVELS = Object.values(LEVEL_NAMES);
 
 export interface AddressFlags {
   readonly address: readonly Address[];
@@ -52,18 +51,16 @@ export function addSessionFlags(command: Command, no = ""): Command {
     .option("--explain", "write to stderr the receipt (the level given, and on what evidence) and the version", false);
 }
 
+/** Offers what is granted somewhere; another level that there is, is for the keyspace to refuse, with what would grant it. */
 export function levelOption(description: string): Option {
-  return new Option("-l, --level <level>", `${description}. ${grantedToday()}`).choices(LEVELS);
+  return new Option("-l, --level <level>", `${description}. ${grantsInWords()}; what is not granted is refused`)
+    .choices(grantedLevels())
+    .argParser(levelName);
 }
 
-/** What the table of guarantees says, in a line. */
-function grantedToday(): string {
-  const protocols = [...new Set(GRANTS.map(({ protocol }) => protocol))];
-  const granted = protocols.map((protocol) => {
-    const levels = GRANTS.filter((grant) => grant.protocol === protocol).map(({ level }) => LEVEL_NAMES[level]);
-    return `${protocol} grants ${levels.join(" and ")}`;
-  });
-  return `${granted.join("; ")}; what is not granted is refused`;
+function levelName(text: string): string {
+  if (levelByName(text) === null) throw new InvalidArgumentError(unknownLevel(text, ""));
+  return text;
 }
 
 function token(text: string): string {

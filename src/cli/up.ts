@@ -32,6 +32,8 @@ export interface UpOptions {
 interface RunningNode {
   readonly config: NodeConfig;
   child: ChildProcess | null;
+  /** It has died, and is not started again. */
+  isLeft: boolean;
   startedMs: number;
   listening: boolean;
   status: BackendStatus | null;
@@ -53,6 +55,7 @@ export async function up(options: UpOptions): Promise<void> {
         (await portInUse(listen.host, listen.peerPort, "--port-base"));
       if (problem !== null) throw new Error(problem);
     }
+    if (durability !== "memory") tellDurabilityBefore(configs[0]);
     await new Cluster(options, folder, configs).run();
   } finally {
     releaseFolder(lock);
@@ -70,6 +73,15 @@ function refuseOtherMembers(configs: readonly NodeConfig[]): void {
     const way = `start it with --nodes ${count}, or begin a new one in another folder with --data`;
     throw new CliError(Exit.failed, `${found}, and the members of a cluster cannot change yet: ${way}`);
   }
+}
+
+/** What an answered write is worth is not to change in silence. */
+function tellDurabilityBefore({ dataDir, durability }: NodeConfig): void {
+  const before = existsSync(join(dataDir, "log")) ? configBefore(dataDir)?.durability : undefined;
+  if (before === undefined || before === "memory" || before === durability) return;
+  console.log(
+    `Durability was ${before} here and is ${durability} from now on; --durability ${before} goes on with that`,
+  );
 }
 
 /** What the last `up` wrote for this node; null if that cannot be told. */
@@ -92,7 +104,14 @@ class Cluster {
     private readonly folder: string,
     configs: readonly NodeConfig[],
   ) {
-    this.nodes = configs.map((config) => ({ config, child: null, startedMs: 0, listening: false, status: null }));
+    this.nodes = configs.map((config) => ({
+      config,
+      child: null,
+      isLeft: false,
+      startedMs: 0,
+      listening: false,
+      status: null,
+    }));
   }
 
   async run(): Promise<void> {
@@ -196,10 +215,22 @@ class Cluster {
     if (!this.shown && signal === null) {
       process.exitCode = Exit.failed;
       this.stop();
-    } else if (!this.options.restart) console.error(`node ${node.config.node} is left dead`);
+    } else if (!this.options.restart) this.leave(node, "is left dead");
     else if (signal === null && lived < CRASH_LOOP_MS) {
-      console.error(`node ${node.config.node} is not started again: it ended ${lived} ms after its start`);
+      this.leave(node, `is not started again: it ended ${lived} ms after its start`);
     } else setTimeout(() => this.restart(node), RESTART_MS);
+  }
+
+  /** With nobody left there is nothing to wait for. */
+  private leave(node: RunningNode, why: string): void {
+    const { config } = node;
+    node.isLeft = true;
+    const file = shownFolder(join(config.dataDir, CONFIG_FILE));
+    console.error(`node ${config.node} ${why}. By hand: ${ownName()} node --config ${file}`);
+    if (!this.nodes.every(({ isLeft }) => isLeft)) return;
+    console.error("no node is left that this command runs: it ends");
+    process.exitCode = Exit.failed;
+    this.stop();
   }
 
   private restart(node: RunningNode): void {
@@ -207,7 +238,7 @@ class Cluster {
     try {
       this.startNode(node);
     } catch (error) {
-      console.error(`node ${node.config.node} cannot be started again: ${(error as Error).message}`);
+      this.leave(node, `cannot be started again: ${(error as Error).message}`);
     }
   }
 

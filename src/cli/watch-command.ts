@@ -3,9 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import { type Address, showAddress } from "./address.js";
 import { Client, NoAnswer, type SessionChoice } from "./client.js";
+import { textRecord } from "./dump-line.js";
 import { withExamples } from "./examples.js";
 import { CliError, Exit } from "./exit.js";
-import { jsonValue, printable, writeOut } from "./output.js";
+import { jsonValue, writeOut } from "./output.js";
 import { type Push, type Reply, ReplyError, textOf } from "./reply-reader.js";
 import { type AddressFlags, addAddressFlags, addressesOf, asCliError, levelOption } from "./session-flags.js";
 
@@ -36,7 +37,14 @@ export function watchCommand(): Command {
       }
       await new WatchRun(prefix, flags).run();
     });
-  return withExamples(addAddressFlags(command), [
+  addAddressFlags(command).addHelpText(
+    "after",
+    `
+A line a change: put key:value, delete key, expire key, record key:value of a snapshot, escaped as \`gamut dump\` does. A
+put without a colon has no value to tell: it has been written over since, or --no-values left it out.
+However the watch ends, stderr tells the position to go on from.`,
+  );
+  return withExamples(command, [
     "gamut watch user: --snapshot",
     "gamut watch --json | tee changes.jsonl     # each line has the position to go on from",
     "gamut watch --from 47570100…",
@@ -58,7 +66,25 @@ class WatchRun {
     this.position = flags.from ?? "";
   }
 
+  /** @throws CliError */
   async run(): Promise<void> {
+    try {
+      await this.watch();
+    } catch (error) {
+      this.tellPlace(error instanceof CliError ? error.code : "");
+      throw error;
+    }
+    this.tellPlace("");
+  }
+
+  /** What has been written ends there. `code`: of the error that ended the watch. */
+  private tellPlace(code: string): void {
+    if (this.position === "" || REFUSED.has(code)) return;
+    const advice = code === "compacted" ? "this was heard up to" : "go on with --from";
+    console.error(`gamut: ${advice} ${this.position}`);
+  }
+
+  private async watch(): Promise<void> {
     const stop = (): void => {
       this.stopped = true;
       this.client?.close();
@@ -85,7 +111,6 @@ class WatchRun {
         this.client?.close();
       }
     }
-    if (this.position !== "") console.error(`gamut: go on with --from ${this.position}`);
   }
 
   private async follow(addresses: readonly Address[], heard: () => void): Promise<void> {
@@ -100,10 +125,15 @@ class WatchRun {
     if (this.isAfterSnapshot) this.position = begun;
     else if (this.flags.json) await writeOut('{"kind":"snapshot-begin"}\n');
     while (!this.stopped) {
+      const pushes = await client.nextPushes();
       let text = "";
-      for (const push of await client.nextPushes()) text += this.take(push);
+      try {
+        for (const push of pushes) text += this.take(push);
+      } finally {
+        // What came before the end of a watch counts as heard: it must be written.
+        if (text !== "") await writeOut(text);
+      }
       heard();
-      if (text !== "") await writeOut(text);
     }
   }
 
@@ -156,7 +186,7 @@ class WatchRun {
       const fields = { kind, ...jsonValue(bytes, "key"), version, ...(hasValue && jsonValue(value)) };
       return `${JSON.stringify({ ...fields, ...(position !== "" && { position }) })}\n`;
     }
-    return `${kind} ${printable(bytes)}${hasValue ? ` ${printable(value)}` : ""}\n`;
+    return `${kind} ${textRecord(bytes, hasValue ? value : null)}\n`;
   }
 }
 
@@ -165,6 +195,9 @@ function isPassing(error: unknown): boolean {
   if (error instanceof ReplyError) return error.code !== "" && PASSING.has(error.code);
   return error instanceof NoAnswer || (error instanceof CliError && error.code === "unavailable");
 }
+
+/** The position itself is at fault: nobody goes on from it. */
+const REFUSED: ReadonlySet<string> = new Set(["bad_token", "wrong_cluster", "keyspace_gone"]);
 
 const PASSING: ReadonlySet<string> = new Set(["unavailable", "overloaded", "recovering", "stopping", "compacted"]);
 

@@ -21,7 +21,7 @@ export const ERRORS = {
   cancelled: { definite: true, summary: "the client went away before the operation began" },
 
   keyspace_unknown: { definite: true, summary: "there is no keyspace of that name" },
-  keyspace_gone: { definite: true, summary: "the keyspace was dropped" },
+  keyspace_gone: { definite: true, summary: "the keyspace was dropped, or is another one than was meant" },
   keyspace_exists: { definite: true, summary: "a keyspace of that name exists" },
   wrong_cluster: { definite: true, summary: "the token belongs to another cluster" },
   history_lost: { definite: true, summary: "the token's epoch was cut off by a forced recovery" },

@@ -1,12 +1,32 @@
 import { expect, test } from "vitest";
 import type { KvError } from "./errors.js";
-import { DEFAULT_LEVELS, findGrant, GRANTS, PROTOCOLS, protocolByName, renderGrants } from "./grants.js";
+import {
+  DEFAULT_LEVELS,
+  findGrant,
+  GRANTS,
+  grantedLevels,
+  PROTOCOLS,
+  protocolByName,
+  renderGrants,
+  unknownLevel,
+} from "./grants.js";
 import { LEVEL_NAMES, Level } from "./level.js";
 
 test("raft grants linearizable and sequential", () => {
   for (const level of [Level.linearizable, Level.sequential]) {
     expect(findGrant("raft", {}, level)).toMatchObject({ protocol: "raft", level });
   }
+});
+
+test("of a level that there is not, what was found is said again, and what is granted", () => {
+  expect(unknownLevel("strong", "gossip")).toBe(
+    'there is no level "strong"; this keyspace (gossip) grants session and eventual',
+  );
+  expect(unknownLevel("\r\n", "")).toBe(
+    'there is no level "\\r\\n"; raft grants linearizable and sequential; gossip grants session and eventual',
+  );
+  expect(unknownLevel("x".repeat(1_000), "raft").length).toBeLessThan(150);
+  expect(grantedLevels()).toEqual(["linearizable", "sequential", "session", "eventual"]);
 });
 
 test("gossip grants session and eventual", () => {

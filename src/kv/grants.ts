@@ -117,6 +117,30 @@ function refusal(protocol: string, options: ProtocolOptions, level: Level): stri
   return `this keyspace's protocol (${protocol}) does not grant the level ${name}; ${ways.join("; ")}`;
 }
 
+/** Those that a keyspace of this protocol may be asked for, strongest first. */
+function levelsOf(protocol: string): string[] {
+  return GRANTS.filter((grant) => grant.protocol === protocol).map(({ level }) => LEVEL_NAMES[level]);
+}
+
+/** The levels that any protocol grants, strongest first. */
+export function grantedLevels(): string[] {
+  return Object.values(LEVEL_NAMES).filter((name) => GRANTS.some(({ level }) => LEVEL_NAMES[level] === name));
+}
+
+/** `raft grants linearizable and sequential; gossip grants …`. */
+export function grantsInWords(): string {
+  return PROTOCOLS.map((protocol) => `${protocol} grants ${levelsOf(protocol).join(" and ")}`).join("; ");
+}
+
+const SHOWN_CHARS_MAX = 40;
+
+/** Of a name that is no level's. `protocol`: of the keyspace that was asked; "" where that is not known. */
+export function unknownLevel(found: string, protocol: string): string {
+  const levels = levelsOf(protocol);
+  const granted = levels.length === 0 ? grantsInWords() : `this keyspace (${protocol}) grants ${levels.join(" and ")}`;
+  return `there is no level ${JSON.stringify(found.slice(0, SHOWN_CHARS_MAX))}; ${granted}`;
+}
+
 /** The table as Markdown, for the documentation. */
 export function renderGrants(): string {
   const lines = [

@@ -103,7 +103,7 @@ describe("a key", () => {
     expect((await refused({}, `${KEYS}/k?levle=eventual`)).detail).toContain('no parameter "levle"');
     expect((await refused({}, `${KEYS}/k?level=a&level=b`)).status).toBe(400);
     expect((await refused({}, `${KEYS}/k?by=1`)).status).toBe(400);
-    expect((await refused({}, `${KEYS}/k?level=exact`)).detail).toContain("linearizable, sequential");
+    expect((await refused({}, `${KEYS}/k?level=exact`)).detail).toContain("linearizable and sequential");
     for (const [method, path] of [
       ["GET", `${KEYS}/k`],
       ["DELETE", `${KEYS}/k`],
@@ -242,6 +242,18 @@ describe("the session", () => {
     expect(get.headers["gamut-receipt"]).toMatch(/^level=sequential asked=sequential .* evidence=local$/);
     expect(seen).toEqual([2, "other"]);
     expect((await http.send("GET", `${KEYS}/k`)).headers["gamut-receipt"]).toBeUndefined();
+    expect((await http.send("GET", `${KEYS}/k?explain=true`)).headers["gamut-receipt"]).toBeDefined();
+    for (const value of ["false", "maybe", "1"]) {
+      const refused = await http.send("GET", `${KEYS}/k?explain=${value}`);
+      expect(refused.json).toMatchObject({
+        status: 400,
+        detail: `parameter explain is "${value}"; it must be one of "", "true", or not be there`,
+      });
+    }
+    expect((await http.send("GET", `${KEYS}/k?level=liniarizable`)).json).toMatchObject({
+      status: 400,
+      detail: expect.stringMatching(/^there is no level "liniarizable"; raft grants linearizable and sequential; /),
+    });
     for (const token of ["zz", "0", "0102"]) {
       const refused = await http.send("GET", `${KEYS}/k`, { headers: { "Gamut-Token": token } });
       expect(refused.json).toMatchObject({ status: 400, code: "bad_token" });

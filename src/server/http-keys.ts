@@ -110,6 +110,11 @@ export class KeyExchange implements ReplySink {
         `there is no parameter ${JSON.stringify(name)} here; there are ${known.join(", ")}`,
       );
     }
+    const explain = query.get("explain") ?? "";
+    if (explain !== "" && explain !== "true") {
+      const shown = JSON.stringify(explain.slice(0, 40));
+      return new Problem("bad_request", `parameter explain is ${shown}; it must be one of "", "true", or not be there`);
+    }
     if (isIncrement) {
       const by = query.get("by") ?? "1";
       const delta = parseInt64(Buffer.from(by, "latin1"));

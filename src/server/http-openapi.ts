@@ -62,7 +62,12 @@ const KEYSPACE = parameter("keyspace", "path", "Name of the keyspace; the first 
 const KEY = parameter("key", "path", `Bytes, percent-encoded, at most ${COMMAND_LIMITS.keyBytesMax}`, STRING);
 const TOKEN = parameter("Gamut-Token", "header", "See at least what the bearer of this token has seen", STRING);
 const LEVEL = parameter("level", "query", "Consistency level", jsonSchema(schemas.levelSchema, "input"));
-const EXPLAIN = parameter("explain", "query", "Answer with the receipt", STRING);
+const EXPLAIN = parameter(
+  "explain",
+  "query",
+  "Answer with the receipt",
+  jsonSchema(schemas.sessionQuery.explain, "input"),
+);
 const IF_MATCH = parameter("If-Match", "header", "* or a version in quotes", STRING);
 const IF_NONE_MATCH = parameter("If-None-Match", "header", "* or (GET, HEAD) versions in quotes", STRING);
 const TTL = parameter("ttl", "query", `${DURATION_FORMS}; PUT: keep, too. Gamut-TTL is the same`, STRING);

@@ -230,9 +230,33 @@ describe("the list of keys", () => {
     expect(await detail("limt=5")).toBe(
       'the query has "limt", which there is not here; there are level, explain, prefix, start, end, limit, cursor, encoding; nothing was done',
     );
-    expect(await detail("level=strong")).toMatch(/^parameter level is "strong"; it must be one of "linearizable", /);
+    expect(await detail("level=strong")).toMatch(
+      /^parameter level is wrong: there is no level "strong"; raft grants linearizable and sequential; gossip grants /,
+    );
+    expect(await detail("explain=false")).toBe(
+      'parameter explain is "false"; it must be one of "", "true"; nothing was done',
+    );
+    expect((await http.send("GET", `${DEFAULT}/keys?explain=true`)).json.receipt).toBeDefined();
     expect((await http.send("GET", "/v1/keyspaces/none/keys")).json.code).toBe("keyspace_unknown");
   });
+});
+
+test("a request field of this wire that there is not, or not there, is refused", async () => {
+  const { http } = await start();
+  const problem = async (method: string, path: string, field: string): Promise<string> => {
+    const { status, json } = await http.send(method, path, { headers: { [field]: "5s" } });
+    expect([path, status, json?.code]).toEqual([path, 400, "bad_request"]);
+    return json.detail;
+  };
+  const misspelt = 'there is no request field "gamut-tll"; there are Gamut-Token and Gamut-TTL';
+  for (const path of [`${DEFAULT}/keys/k`, `${DEFAULT}/keys`, `${DEFAULT}/watch`, "/v1/status", "/nowhere"]) {
+    expect(await problem("GET", path, "Gamut-TLL")).toBe(misspelt);
+  }
+  expect(await problem("PUT", `${DEFAULT}/keys/k`, "Gamut-TLL")).toBe(misspelt);
+  expect((await http.send("GET", `${DEFAULT}/keys/k`)).status).toBe(404);
+  expect(await problem("GET", `${DEFAULT}/keys`, "Gamut-TTL")).toMatch(/^Gamut-TTL goes with PUT and increment /);
+  // Others' fields are none of ours.
+  expect((await http.send("GET", "/v1/status", { headers: { "X-Gamut-TLL": "5s", Gamut: "x" } })).status).toBe(200);
 });
 
 describe("keyspaces", () => {

@@ -15,7 +15,7 @@ import { type Result, ResultKind } from "../kv/result.js";
 import { checkWatch } from "../kv/watch.js";
 import { batchCommand, operationResults } from "./http-batch.js";
 import { openApiDocument } from "./http-openapi.js";
-import { methodProblem, PROBLEM_TYPE, Problem, problemOf } from "./http-problem.js";
+import { methodProblem, PROBLEM_TYPE, Problem, problemOf, sendProblem } from "./http-problem.js";
 import { unreadiness } from "./http-readiness.js";
 import { KeyRange } from "./http-scan.js";
 import * as schemas from "./http-schemas.js";
@@ -81,6 +81,11 @@ export class HttpRoutes {
   }
 
   serve(request: IncomingMessage, response: ServerResponse): void {
+    if (request.headers["gamut-ttl"] !== undefined) {
+      const advice = "Gamut-TTL goes with PUT and increment of a key alone; an operation of a batch has its own ttl";
+      sendProblem(response, new Problem("bad_request", advice));
+      return;
+    }
     this.app.routing(request, response);
   }
 

@@ -1,7 +1,7 @@
 /** The JSON bodies of the HTTP wire: what is accepted, what is answered, and what the OpenAPI document says, in one place. */
 import { z } from "zod";
 import { DURATION_FORMS, parseDuration } from "../kv/duration.js";
-import { PROTOCOLS } from "../kv/grants.js";
+import { PROTOCOLS, unknownLevel } from "../kv/grants.js";
 import { parseInt64 } from "../kv/integer-text.js";
 import { LEVEL_NAMES } from "../kv/level.js";
 import { COMMAND_LIMITS, SCAN_KEYS_MAX } from "../kv/limits.js";
@@ -40,7 +40,11 @@ function hasKey({ key, keyBase64 }: { key?: string | undefined; keyBase64?: stri
 
 const ONE_KEY = "needs key (text) or keyBase64, one of them";
 
-export const levelSchema = z.enum(LEVELS).describe("Absent: the keyspace's default");
+export const levelSchema = z
+  .enum(LEVELS, {
+    error: ({ input }) => (typeof input === "string" ? `is wrong: ${unknownLevel(input, "")}` : undefined),
+  })
+  .describe("Absent: the keyspace's default");
 
 const getOperation = z.strictObject({ op: z.literal("get"), ...keyFields }).refine(hasKey, ONE_KEY);
 const setOperation = z
@@ -129,9 +133,12 @@ export const keysResponseSchema = z.object({
   receipt: receipt.optional(),
 });
 
+/** Of a parameter that is there or not: `?explain`, or `?explain=true`. */
+const flag = z.enum(["", "true"]);
+
 export const sessionQuery = {
   level: levelSchema.optional(),
-  explain: z.string().optional().describe("Present, with any value or none: answer with the receipt"),
+  explain: flag.optional().describe("Answer with the receipt"),
 };
 
 export const batchQuerySchema = z.strictObject(sessionQuery);
@@ -147,8 +154,6 @@ export const keysQuerySchema = z.strictObject({
   encoding: z.enum(["auto", "base64"]).optional().describe("base64: keys come back as base64 in any case"),
 });
 
-const flag = z.enum(["", "true"]);
-
 /** As GAMUT WATCH; `key` is its EXACT. */
 export const watchQuerySchema = z
   .strictObject({
@@ -159,15 +164,16 @@ export const watchQuerySchema = z
       .string()
       .min(1)
       .optional()
-      .describe("Go on after this position, an event's id; Last-Event-ID goes before it. Not with snapshot"),
+      .describe(
+        "Go on after this position, an event's id; Last-Event-ID goes before it. With snapshot: where possible",
+      ),
     snapshot: flag
       .optional()
-      .describe("First the records that are there. A snapshot that cannot be gone on with begins anew"),
+      .describe("First the records that are there. With a position: only if it cannot be gone on from"),
     values: flag.optional().describe("Tell the values of what is put, too; a snapshot's are always told"),
     encoding: z.enum(["auto", "base64"]).optional().describe("base64: keys and values come as base64 in any case"),
   })
-  .refine(({ prefix, key }) => prefix === undefined || key === undefined, "takes prefix or key, not both")
-  .refine(({ from, snapshot }) => from === undefined || snapshot === undefined, "takes from or snapshot, not both");
+  .refine(({ prefix, key }) => prefix === undefined || key === undefined, "takes prefix or key, not both");
 
 /** Data of record, put, delete and expire. */
 export const watchedSchema = z.object({

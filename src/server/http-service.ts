@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Backend } from "../kv/backend.js";
 import { COMMAND_LIMITS } from "../kv/limits.js";
 import { HttpConnection } from "./http-connection.js";
+import { refuseFields } from "./http-fields.js";
 import { Problem } from "./http-problem.js";
 import { HttpRoutes } from "./http-routes.js";
 import { refuseStranger } from "./http-strangers.js";
@@ -92,7 +93,7 @@ export class HttpService {
     }
     const mark = url.indexOf("?");
     if (mark >= 0 && parseQuery(url.slice(mark + 1)) === null) return badEncoding("the query");
-    return refuseStranger(request, this.backend);
+    return refuseStranger(request, this.backend) ?? refuseFields(request.headers);
   }
 
   /**

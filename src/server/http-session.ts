@@ -1,9 +1,10 @@
 /** A session for one HTTP request. Its token is what joins the requests of one client, on whatever connections. */
 import type { Backend, Session } from "../kv/backend.js";
 import { KvError } from "../kv/errors.js";
-import { LEVEL_NAMES, levelByName } from "../kv/level.js";
+import { levelByName } from "../kv/level.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
 import { Problem, problemOf } from "./http-problem.js";
+import { unknownLevelOf } from "./unknown-level.js";
 
 export const TOKEN_FIELD = "Gamut-Token";
 
@@ -19,7 +20,7 @@ export interface SessionChoice {
 export function openSession(backend: Backend, choice: SessionChoice): Session | Problem {
   const level = choice.level === undefined ? null : levelByName(choice.level);
   if (level === null && choice.level !== undefined) {
-    return new Problem("bad_request", `there is no such level; there are ${Object.values(LEVEL_NAMES).join(", ")}`);
+    return new Problem("bad_request", unknownLevelOf(backend, choice.keyspace, choice.level));
   }
   const session = backend.openSession({ name: "default" });
   session.keyspace = choice.keyspace;

@@ -99,6 +99,7 @@ describe("who comes back", () => {
       // As EventSource does, which has but one address.
       [`?from=${first.lastEventId}`, { "Last-Event-ID": put.id! }],
       ["?snapshot", { "Last-Event-ID": put.id! }],
+      [`?snapshot&from=${put.id}`, {}],
     ] as const) {
       const stream = await watch(query, headers);
       expect(await heard(stream, 3)).toEqual(["begin P", "put P b 2", "put P a2 3"]);
@@ -125,7 +126,10 @@ describe("who comes back", () => {
     expect(refused.json).toMatchObject({ status: 410, code: "compacted", definite: true });
     expect(await heard(await watch(`?from=${refused.json.oldest}`), 1)).toEqual(["begin P"]);
     const again = await watch("?snapshot", { "Last-Event-ID": id! });
-    expect(await heard(again, 3)).toEqual(["snapshot-begin snapshot", "record - k 1 v", "snapshot-end P"]);
+    const byFrom = await watch(`?snapshot&from=${id}`);
+    for (const stream of [again, byFrom]) {
+      expect(await heard(stream, 3)).toEqual(["snapshot-begin snapshot", "record - k 1 v", "snapshot-end P"]);
+    }
   });
 });
 
@@ -136,15 +140,7 @@ test("what is wrong is a problem", async () => {
     expect(status).toBeGreaterThanOrEqual(400);
     return json.code;
   };
-  for (const query of [
-    "?prefix=a&key=b",
-    "?from=00&snapshot",
-    "?from=",
-    "?snapshot=no",
-    "?soon",
-    "?level=x",
-    "?key=%f",
-  ]) {
+  for (const query of ["?prefix=a&key=b", "?explain=maybe", "?from=", "?snapshot=no", "?soon", "?level=x", "?key=%f"]) {
     expect([query, await code(query)]).toEqual([query, "bad_request"]);
   }
   expect(await code("?from=0011")).toBe("bad_token");

@@ -21,14 +21,15 @@ const EVENT_STREAM = "text/event-stream";
  */
 const SNAPSHOT_ID = "snapshot";
 
-/** What the parameters ask for; who comes back says so with Last-Event-ID, and goes on from there. */
+/** What the parameters ask for; who comes back says so with Last-Event-ID or `from`, and goes on from there. */
 export function watchOptions(query: WatchQuery, lastEventId = ""): WatchOptions {
-  const { prefix = "", key, from = "" } = query;
-  const snapshot = lastEventId === "" ? query.snapshot !== undefined : lastEventId === SNAPSHOT_ID;
+  const { prefix = "", key } = query;
+  const from = lastEventId || (query.from ?? "");
+  const snapshot = from === "" ? query.snapshot !== undefined : from === SNAPSHOT_ID;
   return {
     prefix,
     keys: key === undefined ? null : new Set([key]),
-    from: snapshot ? "" : lastEventId || from,
+    from: snapshot ? "" : from,
     snapshot,
     values: query.values !== undefined,
   };

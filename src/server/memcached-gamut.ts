@@ -6,6 +6,7 @@ import { renderReceipt } from "../kv/receipt.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
 import { KeyspaceChoice } from "./keyspace-choice.js";
 import type { MemcachedConnection } from "./memcached-connection.js";
+import { unknownLevelOf } from "./unknown-level.js";
 
 const USAGE =
   "CLIENT_ERROR gamut takes: level [<name> | default], keyspace [<name>], token [<token>], explain [on | off]";
@@ -26,14 +27,15 @@ export function answerGamut(connection: MemcachedConnection, writer: MemcachedWr
   else SUBCOMMANDS[name](connection, writer, words === 3 ? request.text(2) : null);
 }
 
-function answerLevel({ session }: MemcachedConnection, writer: MemcachedWriter, name: string | null): void {
+function answerLevel({ session, service }: MemcachedConnection, writer: MemcachedWriter, name: string | null): void {
   if (name === null) {
     writer.word(`LEVEL ${session.level === null ? "default" : LEVEL_NAMES[session.level]}`);
     return;
   }
   const level = levelByName(name);
   if (level === null && name !== "default") {
-    writer.word(`CLIENT_ERROR there is no such level; there are default, ${Object.values(LEVEL_NAMES).join(", ")}`);
+    const why = unknownLevelOf(service.backend, session.keyspace, name);
+    writer.word(`CLIENT_ERROR ${why}; default is the keyspace's own`);
     return;
   }
   session.level = level;

@@ -422,7 +422,7 @@ describe("gamut", () => {
       /^RECEIPT level=linearizable asked=linearizable protocol=memory /,
     );
     expect(await raw.tell("gamut level nonsense\r\n")).toMatch(
-      /^CLIENT_ERROR there is no such level; there are default, /,
+      /^CLIENT_ERROR there is no level "nonsense"; raft grants /,
     );
     expect(await raw.tell("gamut token zz\r\n")).toMatch(/^SERVER_ERROR bad_token: /);
     for (const line of ["gamut", "gamut nonsense", "gamut level a b", "gamut explain maybe"]) {

@@ -36,7 +36,9 @@ test("LEVEL", async () => {
     ["GAMUT", "LEVEL", "perfect"],
   );
   expect(replies.slice(0, 4)).toEqual([bulk("default"), OK, NULL, bulk("eventual")]);
-  expect(replies[4]).toMatch(/^-ERR there is no such level; there are default, linearizable, /);
+  expect(replies[4]).toMatch(
+    /^-ERR there is no level "perfect"; raft grants linearizable and sequential; gossip grants session and eventual; default /,
+  );
   expect(levels).toEqual([6]);
 });
 
@@ -148,17 +150,28 @@ test("KEYSPACE: what is wrong is said", async () => {
   const arity = "-ERR wrong number of arguments for 'gamut|keyspace' command\r\n";
   expect(replies.map((reply) => reply.replace(/;.*/s, ";"))).toEqual([
     "-ERR GAMUT KEYSPACE takes CREATE, DROP or LIST. Try GAMUT HELP.\r\n",
-    arity,
-    arity,
-    "-ERR there is no such level;",
-    "-ERR syntax error\r\n",
-    arity,
+    arity.replace("\r\n", ";"),
+    arity.replace("\r\n", ";"),
+    '-ERR there is no level "perfect";',
+    "-ERR syntax error;",
+    arity.replace("\r\n", ";"),
     arity,
     arity,
     OK,
     "-ERR GAMUT is not possible inside a transaction\r\n",
     "-EXECABORT Transaction discarded because of previous errors.\r\n",
   ]);
+});
+
+test("KEYSPACE CREATE tells its syntax where it is not kept", async () => {
+  const { raw } = await serve();
+  const syntax = "it is GAMUT KEYSPACE CREATE <name> [PROTOCOL raft | gossip] [LEVEL <level>]\r\n";
+  expect(
+    await raw.ask(
+      ["GAMUT", "KEYSPACE", "CREATE", "x", "gosip"],
+      ["GAMUT", "KEYSPACE", "CREATE", "x", "TYPE", "gossip"],
+    ),
+  ).toEqual([`-ERR wrong number of arguments for 'gamut|keyspace' command; ${syntax}`, `-ERR syntax error; ${syntax}`]);
 });
 
 test("STATUS", async () => {

@@ -2,13 +2,18 @@
 import { type Arguments, errorText, type RespWriter, SYNTAX_ERROR, wrongArity } from "../codec/resp/index.js";
 import { utf8Encode } from "../core/bytes.js";
 import { KvError } from "../kv/errors.js";
-import { DEFAULT_LEVELS, PROTOCOLS, type Protocol, protocolByName } from "../kv/grants.js";
+import { DEFAULT_LEVELS, PROTOCOLS, type Protocol, protocolByName, unknownLevel } from "../kv/grants.js";
 import { LEVEL_NAMES, type Level, levelByName } from "../kv/level.js";
 import { type Receipt, renderReceipt } from "../kv/receipt.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
 import { answerCall } from "./resp-call.js";
 import type { RespConnection } from "./resp-connection.js";
 import { answerGamutUnwatch, answerGamutWatch } from "./resp-watch.js";
+import { unknownLevelOf } from "./unknown-level.js";
+
+const KEYSPACE_CREATE = "KEYSPACE CREATE <name> [PROTOCOL raft | gossip] [LEVEL <level>]";
+const KEYSPACE_DROP = "KEYSPACE DROP <name>";
+const CREATE_SYNTAX = `it is GAMUT ${KEYSPACE_CREATE}`;
 
 const HELP = [
   "GAMUT <subcommand> [<arg> ...]. Subcommands are:",
@@ -16,9 +21,9 @@ const HELP = [
   "    One operation of the SDK, which stands by itself; argument and answer are binary.",
   "EXPLAIN [ON | OFF]",
   "    ON: keep the receipt of each answer, and (RESP3) put it and the record's version before the answer. Alone: the receipt of the last answer.",
-  "KEYSPACE CREATE <name> [PROTOCOL raft | gossip] [LEVEL <level>]",
+  KEYSPACE_CREATE,
   "    Make a keyspace, of raft unless gossip is given; its default level is linearizable (gossip: eventual) unless one is given.",
-  "KEYSPACE DROP <name>",
+  KEYSPACE_DROP,
   "    Remove a keyspace and all that is in it.",
   "KEYSPACE LIST",
   "    The keyspaces as this node knows them: name, protocol, default level, leader, replicas.",
@@ -56,7 +61,8 @@ function answerLevel(connection: RespConnection, request: Arguments, writer: Res
   const name = request.text(2).toLowerCase();
   const level = levelByName(name);
   if (level === null && name !== "default") {
-    writer.error(`ERR there is no such level; there are default, ${Object.values(LEVEL_NAMES).join(", ")}`);
+    const why = unknownLevelOf(connection.service.backend, session.keyspace, request.text(2));
+    writer.error(`ERR ${why}; default is the keyspace's own`);
     return;
   }
   session.level = level;
@@ -116,7 +122,7 @@ function answerKeyspace(connection: RespConnection, request: Arguments, writer: 
 /** `GAMUT KEYSPACE CREATE name [PROTOCOL protocol] [LEVEL level]`, the options in any order. */
 function createKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {
   if (request.count < 4 || request.count > 8 || request.count % 2 !== 0) {
-    writer.error(wrongArity("gamut|keyspace"));
+    writer.error(`${wrongArity("gamut|keyspace")}; ${CREATE_SYNTAX}`);
     return;
   }
   let protocol: Protocol = "raft";
@@ -133,11 +139,11 @@ function createKeyspace(connection: RespConnection, request: Arguments, writer: 
     } else if (request.is(at, "LEVEL")) {
       level = levelByName(name);
       if (level === null) {
-        writer.error(`ERR there is no such level; there are ${Object.values(LEVEL_NAMES).join(", ")}`);
+        writer.error(`ERR ${unknownLevel(request.text(at + 1), "")}`);
         return;
       }
     } else {
-      writer.error(SYNTAX_ERROR);
+      writer.error(`${SYNTAX_ERROR}; ${CREATE_SYNTAX}`);
       return;
     }
   }
@@ -146,7 +152,7 @@ function createKeyspace(connection: RespConnection, request: Arguments, writer: 
 }
 
 function dropKeyspace(connection: RespConnection, request: Arguments, writer: RespWriter): void {
-  if (request.count !== 4) writer.error(wrongArity("gamut|keyspace"));
+  if (request.count !== 4) writer.error(`${wrongArity("gamut|keyspace")}; it is GAMUT ${KEYSPACE_DROP}`);
   else connection.service.backend.dropKeyspace(request.text(3), answerWhenDone(connection));
 }
 

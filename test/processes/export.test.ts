@@ -7,12 +7,16 @@ import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import { Client } from "../../src/cli/client.js";
 import { Exit } from "../../src/cli/exit.js";
+import { Identity } from "../../src/node/identity.js";
 import { HEADER_BYTES, segmentOfName } from "../../src/node/log/format.js";
 import { type Cluster, withCluster } from "./cluster.js";
+import { identityFile } from "./damage.js";
 import { type Member, PROGRAM } from "./member.js";
+import { until } from "./wait.js";
 
 const CALL_MS_MAX = 10_000;
 const KEYS = 300;
+const DOCS = readFileSync(new URL("../../docs/running.md", import.meta.url), "utf8");
 
 interface Exported {
   readonly code: number;
@@ -121,6 +125,117 @@ it("an acknowledged write is in the folders of a majority, in the checkpoint or 
     await cluster.ready();
   });
 });
+
+/** The script of docs/running.md, as it stands there. */
+function importScript(folder: string): string {
+  const [, script] = /^```js\n(import [^`]*)^```/m.exec(DOCS)!;
+  const file = join(folder, "import.mjs");
+  const client = new URL("../../dist/client/index.js", import.meta.url).href;
+  writeFileSync(file, script.replace('"gamut/client"', JSON.stringify(client)));
+  return file;
+}
+
+it("goes into a new cluster with the script of the docs, bytes and deadlines and all", {
+  timeout: 120_000,
+}, async () => {
+  const exported: string[] = [];
+  const deadlineMs = Date.now() + 3_600_000;
+  const values = new Map([
+    ["plain", "value"],
+    ["line\u2028\n", "\u2028\r\n"],
+    ["bytes", "\xff\x00"],
+    ["large", "\x01".repeat(1_048_576)],
+    ...Array.from({ length: KEYS }, (_, i) => [`many${i}`, `${i}`] as const),
+  ]);
+  const asBytes = (value: string): Uint8Array => Buffer.from(value, value.charCodeAt(0) === 0xff ? "latin1" : "utf8");
+  await withCluster({}, async (cluster) => {
+    await demand(cluster, ["GAMUT", "KEYSPACE", "CREATE", "carts", "PROTOCOL", "gossip"]);
+    for (const keyspace of ["default", "carts"]) {
+      const client = await Client.connectTo(cluster.member(1).address, CALL_MS_MAX);
+      await client.demand(["SELECT", keyspace]);
+      for (const [key, value] of values) await client.demand(["SET", key, asBytes(value)]);
+      await client.demand(["SET", "brief", "x", "PXAT", String(deadlineMs)]);
+      client.close();
+    }
+    await Promise.all(cluster.members.map((member) => member.stop()));
+    for (const keyspace of ["default", "carts"]) {
+      const words = [PROGRAM, "export", "--data", cluster.member(1).dataDir, "--keyspace", keyspace];
+      exported.push((await promisify(execFile)(process.execPath, words, { maxBuffer: 2 ** 26 })).stdout);
+    }
+    for (const member of cluster.members) member.start();
+    await cluster.ready();
+  });
+  await withCluster({}, async (cluster) => {
+    await demand(cluster, ["GAMUT", "KEYSPACE", "CREATE", "carts", "PROTOCOL", "gossip"]);
+    const script = importScript(cluster.folder);
+    for (const [at, keyspace] of ["default", "carts"].entries()) {
+      const { host, port } = cluster.member(2).address;
+      const run = promisify(execFile)(process.execPath, [script, `${host}:${port}`, keyspace]);
+      run.child.stdin!.end(`${exported[at]}{"key":"late","value":"x","version":1,"deadlineMs":1}\n`);
+      expect(await run).toEqual({ stdout: "", stderr: "" });
+      const client = await Client.connectTo(cluster.member(2).address, CALL_MS_MAX);
+      await client.demand(["SELECT", keyspace]);
+      for (const [key, value] of values) {
+        expect(Buffer.from((await client.demand(["GET", key])) as Uint8Array).equals(asBytes(value)), key).toBe(true);
+      }
+      const left = Number(await client.demand(["PTTL", "brief"]));
+      expect(left).toBeGreaterThan(deadlineMs - Date.now() - 60_000);
+      expect(left).toBeLessThan(3_600_000);
+      expect(await client.demand(["EXISTS", "late", "brief"])).toBe(1);
+      client.close();
+      expect(exported[at]).toContain('"deadlineMs":');
+    }
+  });
+});
+
+/** With the shell lines of docs/running.md: they make `old` in the working folder. */
+async function putTogether({ dataDir }: Member, cwd: string): Promise<string> {
+  const [, lines] = /^```sh\n(mkdir -p old\/log\n[^`]*)gamut export --data old [^`]*^```/m.exec(DOCS)!;
+  const script = lines.replace("state-old-…", "state-old-*").replaceAll("/var/lib/gamut", dataDir);
+  await promisify(execFile)("sh", ["-euc", script], { cwd });
+  return join(cwd, "old");
+}
+
+it("tells of promises that a crash of the machine may have taken, and reads what was set aside", {
+  timeout: 120_000,
+}, async () => {
+  await withCluster({ settings: { durability: "os" } }, async (cluster) => {
+    await demand(cluster, ["GAMUT", "KEYSPACE", "CREATE", "carts", "PROTOCOL", "gossip"]);
+    await write(cluster.member(1), "default", "early", KEYS);
+    await write(cluster.member(1), "carts", "early", KEYS);
+    const victim = cluster.member(3);
+    await until("it has noted that it syncs later", 10_000, () => identityOf(victim).unsyncedBoot !== "");
+    await cluster.ready();
+    await victim.kill();
+    const sound = await exportFrom(victim);
+    expect([sound.code, sound.said]).toEqual([0, expect.not.stringContaining("durability os")]);
+    const crashed = identityOf(victim).with({ unsyncedBoot: "00000000-0000-0000-0000-000000000000" });
+    writeFileSync(identityFile(victim.dataDir), crashed.encode());
+    const told = await exportFrom(victim);
+    expect(told.code).toBe(0);
+    expect(told.said).toContain(
+      "the machine has been started anew since this node had promised what was not synced yet (durability os): the end of what node 3 had promised may be missing here",
+    );
+    expect(told.records).toEqual(sound.records);
+    const carts = await exportFrom(victim, "--keyspace", "carts");
+
+    const from = victim.log.length;
+    victim.start();
+    await victim.says(/The old data are set aside/, 30_000, from);
+    await cluster.ready();
+    await victim.stop();
+    const old = { ...victim, dataDir: await putTogether(victim, cluster.folder) } as Member;
+    const again = await exportFrom(old);
+    expect([again.code, again.records]).toEqual([0, sound.records]);
+    expect((await exportFrom(old, "--keyspace", "carts")).records).toEqual(carts.records);
+    victim.start();
+    await cluster.ready();
+  });
+});
+
+function identityOf({ dataDir }: Member): Identity {
+  return Identity.decode(readFileSync(identityFile(dataDir)));
+}
 
 /** In the first batch, which many have followed. */
 function damageLog({ dataDir }: Member): void {

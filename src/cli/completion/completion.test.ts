@@ -79,6 +79,7 @@ describe.skipIf(!has("bash") && !CI)("bash (needs bash)", () => {
     expect(inBash("keyspace", "create", "carts", "--pro")).toEqual(["--protocol"]);
     expect(inBash("keyspace", "create", "carts", "--protocol", "")).toEqual(["raft", "gossip"]);
     expect(inBash("get", "--level", "s")).toEqual(["sequential", "session"]);
+    expect(inBash("up", "--durability", "")).toEqual(["sync", "os", "memory"]);
     expect(inBash("get", "-l", "lin")).toEqual(["linearizable"]);
     expect(inBash("get", "--level", "=", "s")).toEqual(["sequential", "session"]);
     expect(inBash("get", "--level", "=")).toContain("eventual");
