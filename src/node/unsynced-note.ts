@@ -100,13 +100,13 @@ export class UnsyncedNote {
     this.state = State.noting;
     this.host.tryIdentity({ unsyncedBoot: this.options.bootId || UNKNOWN_BOOT }, (error) => {
       if (error === null) this.begin();
-      else this.pause(State.settling);
+      else this.pause();
     });
   }
 
   /** The log goes on syncing first. What the folder says now is not known: it may say that not all is synced. */
-  private pause(state: State): void {
-    this.state = state;
+  private pause(): void {
+    this.state = State.settling;
     this.pauseTicks = Math.ceil(RETRY_MS / this.options.tickMs);
   }
 
@@ -124,7 +124,7 @@ export class UnsyncedNote {
     this.state = State.clearing;
     this.host.tryIdentity({ unsyncedBoot: "" }, (error) => {
       if (error === null) this.state = State.synced;
-      else this.pause(State.settling);
+      else this.pause();
     });
   }
 }

@@ -267,23 +267,26 @@ export class Log implements MarkListener, SyncListener {
     const synced = this.inFlightSynced;
     this.background.wrote(segment.number, batch.recordCount, synced);
     this.inFlight = null;
-    this.settle(batch);
+    const hasVoided = this.settle(batch);
     if (this.submitted) this.writeNext();
     if (!segment.opened) this.segmentOpened(segment);
     else {
       // What was logged again may have freed what held it.
-      this.reclaim();
+      if (hasVoided) this.reclaim();
       if (synced && this.inFlight === null) this.mark(false);
     }
     this.checkRoom();
     this.report(batch);
   };
 
-  private settle(batch: Batch): void {
+  /** Answers whether earlier entries are void now. */
+  private settle(batch: Batch): boolean {
+    let hasVoided = false;
     for (const span of batch.groupSpans()) {
-      this.segments.settle(span);
+      if (this.segments.settle(span)) hasVoided = true;
       if (span.hardState !== null) this.hardStates.set(span.group, span.hardState);
     }
+    return hasVoided;
   }
 
   private report(batch: Batch): void {

@@ -49,14 +49,16 @@ export class SegmentList {
     return this.segments.length;
   }
 
-  /** A span of a batch in the current segment has become durable. */
-  settle(span: GroupSpan): void {
-    if (span.end < 0) return;
+  /** A span of a batch in the current segment has become durable. Answers whether it made earlier entries void. */
+  settle(span: GroupSpan): boolean {
+    if (span.end < 0) return false;
     const group = span.group;
     const end = this.ends.get(group);
-    if (end !== undefined && span.voidsFrom <= end) this.voidFrom(group, span.voidsFrom);
+    const voids = end !== undefined && span.voidsFrom <= end;
+    if (voids) this.voidFrom(group, span.voidsFrom);
     this.ends.set(group, span.end);
     this.current.ends.set(group, span.end);
+    return voids;
   }
 
   private voidFrom(group: GroupId, position: number): void {
