@@ -1,5 +1,5 @@
 /** How the text wires read requests out of a stream that is cut anywhere. */
-import { allocate, EMPTY_BYTES } from "../core/bytes.js";
+import { allocate, copyBytes, EMPTY_BYTES } from "../core/bytes.js";
 import { Arguments } from "./resp/arguments.js";
 
 export const Parsed = {
@@ -48,11 +48,20 @@ export abstract class RequestParser {
   /** Whether `request` holds offsets of the request under way. */
   protected abstract isNoted(): boolean;
 
-  /** The chunk must not change until `next` has answered `more`. */
+  /** The chunk must not change until `next` has answered `more`, or `keepChunk` was called. */
   feed(chunk: Uint8Array): void {
     this.chunk = chunk;
     this.chunkPosition = 0;
     if (!this.inCarry) this.openChunk();
+  }
+
+  /** The chunk will be written over although `next` has not answered `more` yet: what it holds is copied. */
+  keepChunk(): void {
+    const { chunk } = this;
+    if (chunk.length === 0) return;
+    this.chunk = copyBytes(chunk);
+    if (this.bytes === chunk) this.bytes = this.chunk;
+    if (this.request.bytes === chunk) this.request.bytes = this.chunk;
   }
 
   /** Part of a request has arrived and the rest has not. */

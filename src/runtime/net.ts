@@ -6,7 +6,7 @@
  * 2. Frames of one turn collect in the peer's buffer and leave in one write, when the callback that sent them returns.
  * 3. What is not known to live is closed: see Connection.sweep.
  */
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import {
   type Expectation,
   Hello,
@@ -33,6 +33,7 @@ import {
 } from "./net-options.js";
 import { formatAddress, Peer } from "./net-peer.js";
 import { listenProblem, TroubleLog } from "./net-trouble.js";
+import { connectShared, withSharedReads } from "./shared-reads.js";
 
 /** Node ids take two bytes in the handshake. */
 const NODE_MAX = 0xffff;
@@ -76,7 +77,7 @@ export class TcpNet implements Net, ConnectionOwner {
   start(listener: NetListener, done: (problem: string | null) => void): void {
     const { host, port } = this.options;
     this.listener = listener;
-    const server = createServer({ noDelay: true }, (socket) => this.incoming(socket));
+    const server = createServer({ noDelay: true }, (socket) => this.incoming(withSharedReads(socket)));
     server.maxConnections = SOCKETS_MAX;
     this.server = server;
     const target = { port, host, retryMs: this.limits.listenRetryMs, isWanted: () => this.server === server };
@@ -218,7 +219,7 @@ export class TcpNet implements Net, ConnectionOwner {
     this.counters.dials += 1;
     // Counted over all peers: a peer that is removed and added again must not see the numbers begin anew.
     const dial = this.counters.dials;
-    const socket = connect({ host: peer.host, port: peer.port, noDelay: true });
+    const socket = connectShared({ host: peer.host, port: peer.port, noDelay: true });
     const connection = new Connection(socket, peer.node, peer.address, this);
     connection.dial = dial;
     this.connections.add(connection);

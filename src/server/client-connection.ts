@@ -35,8 +35,10 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   protected held = false;
   /** Nothing is taken until the pipeline is empty. */
   protected draining = false;
-  /** The socket is not read because not all that it has brought could be taken. */
+  /** Not all that the socket has brought could be taken. */
   private paused = false;
+  /** What it has brought since. While there is some it is not read; until then its end is noticed. */
+  private unread: Uint8Array | null = null;
   private announced = false;
   /** No more requests are taken: a last reply is under way. */
   private ending = false;
@@ -96,8 +98,15 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
     if (this.ending || this.closed) return;
     this.activeMs = Date.now();
     this.service.stats.inputBytes += chunk.length;
+    if (this.paused) {
+      this.unread = copyBytes(chunk);
+      this.socket.pause();
+      return;
+    }
     this.parser.feed(chunk);
     this.advance();
+    // The bytes are the socket's again after this.
+    if (this.paused) this.parser.keepChunk();
   }
 
   turnEnded(): void {
@@ -132,7 +141,7 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
       if (!this.held) {
         const parsed = this.parser.next();
         if (parsed === Parsed.more) {
-          this.readOn();
+          if (this.readOn()) continue;
           return;
         }
         if (parsed === Parsed.error) {
@@ -160,16 +169,19 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   }
 
   private readNoMore(): void {
-    if (this.paused || this.ending) return;
-    this.paused = true;
-    this.socket.pause();
+    if (!this.ending) this.paused = true;
   }
 
-  private readOn(): void {
+  /** False: there is nothing more to read. */
+  private readOn(): boolean {
     if (this.parser.partial && this.partialSinceMs === 0) this.partialSinceMs = this.activeMs;
-    if (!this.paused) return;
     this.paused = false;
+    const { unread } = this;
+    if (unread === null) return false;
+    this.unread = null;
+    this.parser.feed(unread);
     this.socket.resume();
+    return true;
   }
 
   /** The place of the request at hand among the replies. */

@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { allocate, EMPTY_BYTES, latin1Decode } from "../core/bytes.js";
 import type { Backend } from "../kv/backend.js";
 import { LISTEN_RETRY_MS, listenPatiently } from "../runtime/listen.js";
+import { withSharedReads } from "../runtime/shared-reads.js";
 import type { NodeFacts } from "./client-service.js";
 import { lastWords, Problem } from "./http-problem.js";
 import type { HttpService } from "./http-service.js";
@@ -131,15 +132,14 @@ export class ClientListener {
   }
 
   private accept(socket: Socket): void {
-    // "close" follows and does what there is to do.
-    socket.on("error", () => {});
     if (this.sockets.size >= this.limits.connectionsMax) {
       this.stats.rejected += 1;
+      socket.on("error", () => {});
       socket.end("-ERR max number of clients reached\r\n", () => socket.destroySoon());
       return;
     }
     this.stats.connections += 1;
-    this.sockets.add(socket);
+    this.own(socket);
     const newcomer: Newcomer = { socket, received: EMPTY_BYTES, sinceMs: 0 };
     this.newcomers.add(newcomer);
     const onData = (chunk: Buffer): void => {
@@ -155,10 +155,14 @@ export class ClientListener {
     };
     socket.on("data", onData);
     socket.on("end", onEnd);
-    socket.on("close", () => {
-      this.sockets.delete(socket);
-      this.newcomers.delete(newcomer);
-    });
+    socket.on("close", () => this.newcomers.delete(newcomer));
+  }
+
+  private own(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on("close", () => this.sockets.delete(socket));
+    // "close" follows and does what there is to do.
+    socket.on("error", () => {});
   }
 
   private listenTo(newcomer: Newcomer, chunk: Uint8Array): Wire {
@@ -178,10 +182,20 @@ export class ClientListener {
   }
 
   private handOver(newcomer: Newcomer, wire: Wire): void {
-    if (wire === Wire.resp) this.resp?.open(newcomer.socket, newcomer.received);
-    else if (wire === Wire.memcached) this.memcached?.open(newcomer.socket, newcomer.received);
-    else if (wire === Wire.http) this.http.open(newcomer.socket, newcomer.received);
-    else dismiss(newcomer.socket, FAREWELLS[wire] ?? "");
+    const { socket, received } = newcomer;
+    if (wire === Wire.resp) this.resp?.open(this.readingFast(socket), received);
+    else if (wire === Wire.memcached) this.memcached?.open(this.readingFast(socket), received);
+    else if (wire === Wire.http) this.http.open(socket, received);
+    else dismiss(socket, FAREWELLS[wire] ?? "");
+  }
+
+  private readingFast(socket: Socket): Socket {
+    const fast = withSharedReads(socket);
+    if (fast !== socket) {
+      this.sockets.delete(socket);
+      this.own(fast);
+    }
+    return fast;
   }
 
   private sweep(): void {
