@@ -16,6 +16,7 @@ import type { NodeRequest } from "./session.js";
 import { SnapshotReceiver } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import { BufferedState } from "./state/buffered-state.js";
+import type { KeptChanges } from "./state/kept-changes.js";
 import type { Watches } from "./watches.js";
 
 /** All that waits is packed, read up and refused again at each try. */
@@ -57,9 +58,10 @@ export class Group<Message = unknown> {
     readonly protocol: Protocol,
     private readonly context: NodeContext,
     readonly store: GroupStore,
+    kept: KeptChanges,
     createMachine: MachineFactory<Message>,
   ) {
-    this.state = new BufferedState(id, store);
+    this.state = new BufferedState(id, store, kept);
     this.machine = createMachine(id, this.state);
   }
 
@@ -215,6 +217,8 @@ export class Group<Message = unknown> {
 
   private maybeCheckpoint(): void {
     const { state } = this;
+    // It would be the third part of as much as a checkpoint may have.
+    if (2 * state.bytesPending >= this.context.options.checkpointBytes) state.dropKept();
     if (!state.mayCheckpoint || this.checkpointPause > 0) return;
     const { outbox } = this.machine;
     if (!this.checkpointIsDue || outbox.appliedPosition === this.checkpointPosition || this.receiver?.finishing) return;
@@ -325,6 +329,7 @@ export class Group<Message = unknown> {
   /** The keyspace is gone: nothing more is answered by the machine. */
   drop(): void {
     this.stopped = true;
+    this.state.dropKept();
     for (const sender of this.senders.values()) sender.close();
     this.receiver?.close();
     for (const request of this.incoming) request.session.finished(request, errorResult(new KvError("keyspace_gone")));

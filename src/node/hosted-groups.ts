@@ -17,6 +17,7 @@ import { OriginWatches, watchedOrigins } from "./origin-watches.js";
 import type { GroupStore, Ports } from "./ports.js";
 import type { Found } from "./start-up.js";
 import type { BufferedState } from "./state/buffered-state.js";
+import { KeptChanges } from "./state/kept-changes.js";
 import { type WatchedGroup, Watches } from "./watches.js";
 
 /** What the groups need of the node. */
@@ -42,6 +43,7 @@ interface Dropped {
 /** The groups that this node has a replica of: those that the catalog says, started, and dropped with their keyspace. */
 export class HostedGroups {
   private readonly running = new Map<GroupId, Group>();
+  private readonly kept: KeptChanges;
   private readonly opening = new Set<GroupId>();
   private wanted: ReadonlySet<GroupId> = new Set([CATALOG_GROUP]);
   /** Found at the start and not taken up yet. */
@@ -60,7 +62,9 @@ export class HostedGroups {
     private readonly host: GroupsHost,
     private readonly ports: Ports,
     private readonly hooks: NodeHooks,
-  ) {}
+  ) {
+    this.kept = new KeptChanges(host.options.keptChangesBytes);
+  }
 
   found(found: Found): void {
     this.stores = found.stores;
@@ -131,7 +135,7 @@ export class HostedGroups {
     const { watch } = host.options;
     if (protocol === "gossip") {
       const changes = new OriginHistory(watch.history);
-      const group = new Group(id, protocol, host, store, (_id, state) =>
+      const group = new Group(id, protocol, host, store, this.kept, (_id, state) =>
         this.createGossip(id, state, configuration, changes),
       );
       group.watches = new OriginWatches(watchedOrigins(id, group.machine as Gossip, host), watch);
@@ -139,7 +143,7 @@ export class HostedGroups {
     }
     const history = new ChangeHistory(watch.history);
     let raft: Raft | null = null;
-    const group = new Group(id, protocol, host, store, (_id, state) => {
+    const group = new Group(id, protocol, host, store, this.kept, (_id, state) => {
       raft = this.createRaft(id, state, configuration, history);
       return raft;
     });

@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly bootId: string;
   /** Applied changes in memory that make a checkpoint due. */
   readonly checkpointBytes: number;
+  /** What the last checkpoints have made durable stays in memory up to so much, while there is nothing newer in its place. */
+  readonly keptChangesBytes: number;
   /** Log written since the last checkpoint that makes one due: what a restart has to apply again. */
   readonly checkpointLogBytes: number;
   /**
@@ -62,6 +64,7 @@ export const NODE_DEFAULTS = {
   durability: "sync",
   bootId: "",
   checkpointBytes: 32 * 1024 * 1024,
+  keptChangesBytes: 40 * 1024 * 1024,
   checkpointLogBytes: 128 * 1024 * 1024,
   quietCheckpointBytes: 4 * 1024 * 1024,
   quietTicks: 500,

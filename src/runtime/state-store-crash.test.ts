@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { GroupStore } from "../node/ports.js";
 import { BufferedState } from "../node/state/buffered-state.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
-import { damageOf, rangeOf } from "../node/testing/buffered-state-suite.js";
+import { damageOf, rangeOf } from "../node/testing/state-twin.js";
 import { told, toldValue } from "../node/testing/store-world.js";
 import { builtFile } from "./built-file.js";
 import { LmdbStateStore } from "./state-store.js";

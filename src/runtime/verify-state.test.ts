@@ -16,7 +16,7 @@ import { latin1Encode } from "../core/bytes.js";
 import { Random } from "../core/random.js";
 import type { GroupStore } from "../node/ports.js";
 import { BufferedState } from "../node/state/buffered-state.js";
-import { checkpoint } from "../node/testing/buffered-state-suite.js";
+import { checkpoint } from "../node/testing/state-twin.js";
 import { told, toldValue } from "../node/testing/store-world.js";
 import { LmdbStateStore } from "./state-store.js";
 import { buildScripts } from "./testing/built-scripts.js";

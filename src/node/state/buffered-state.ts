@@ -6,25 +6,31 @@ import { CheckpointMeta } from "./checkpoint-meta.js";
 import { DeadStretches } from "./dead-stretches.js";
 import { EntrySeal, KEY_BYTES_MAX } from "./entry-seal.js";
 import { EntrySum } from "./entry-sum.js";
+import { type Keeper, KeptChanges } from "./kept-changes.js";
 import { MergedRange } from "./merged-range.js";
 import { Overlay } from "./overlay.js";
 import { SnapshotInstall } from "./snapshot-install.js";
 import { SnapshotReader } from "./snapshot-reader.js";
 import { type StateVerdict, verifyGroup } from "./verify-group.js";
 
+const NO_ROOM = new KeptChanges(0);
+
 /**
  * The state of one group's machine. Writes collect in memory; reads look there first, then in the changes of a
- * checkpoint under way, then in the store. {@link beginCheckpoint} makes what was collected durable in one step.
+ * checkpoint under way or of the last one, then in the store. {@link beginCheckpoint} makes what was collected durable in
+ * one step.
  *
  * Reads, and `advance`, throw {@link StateDamaged} when the store gives back something else than what was written.
  */
-export class BufferedState implements State {
+export class BufferedState implements State, Keeper {
   private readonly seal: EntrySeal;
   private readonly dead = new DeadStretches();
   /** Changes since the last `beginCheckpoint`. */
   private active = new Overlay();
   /** Changes of the checkpoint under way. */
   private frozen: Overlay | null = null;
+  /** Changes of the last checkpoint, as long as there is room: the store has them, too. */
+  private kept: Overlay | null = null;
   private checkpointDone: Done | null = null;
   private install: SnapshotInstall | null = null;
   /** An install's last step, while it waits for a checkpoint to end. */
@@ -35,6 +41,7 @@ export class BufferedState implements State {
   constructor(
     readonly group: GroupId,
     private readonly store: GroupStore,
+    private readonly room: KeptChanges = NO_ROOM,
   ) {
     this.seal = new EntrySeal(group);
     this.durable = this.readMeta();
@@ -72,6 +79,7 @@ export class BufferedState implements State {
   get(key: string): Uint8Array | undefined {
     let value = this.active.get(key);
     if (value === undefined && this.frozen !== null) value = this.frozen.get(key);
+    if (value === undefined && this.kept !== null) value = this.kept.get(key);
     if (value !== undefined) return value === null ? undefined : value;
     const sealed = this.store.get(key);
     return sealed === undefined ? undefined : this.seal.open(key, sealed);
@@ -105,6 +113,7 @@ export class BufferedState implements State {
     assert(this.mayCheckpoint, "a checkpoint is under way");
     const sum = this.durable === null ? new EntrySum() : this.durable.sum;
     const { group, active } = this;
+    this.room.drop(this);
     this.frozen = active;
     this.checkpointDone = done;
     this.active = new Overlay();
@@ -115,7 +124,8 @@ export class BufferedState implements State {
   private committed(frozen: Overlay, error: DiskError | null): void {
     if (error === null) {
       this.durable = this.readMeta();
-      frozen.release();
+      if (this.room.keep(this, frozen.byteCount)) this.kept = frozen;
+      else frozen.release();
     } else {
       frozen.absorb(this.active);
       this.active.release();
@@ -128,6 +138,17 @@ export class BufferedState implements State {
     this.afterCheckpoint = null;
     if (next !== null) next();
     done(error);
+  }
+
+  /** Gives back the memory of what is kept of the last checkpoint. */
+  dropKept(): void {
+    this.room.drop(this);
+  }
+
+  /** For {@link KeptChanges} alone. */
+  letGo(): void {
+    this.kept?.release();
+    this.kept = null;
   }
 
   /** A stream of the last durable checkpoint, in chunks for a peer, while writes and checkpoints go on. Close it. */
@@ -154,6 +175,7 @@ export class BufferedState implements State {
   installEnded(meta: CheckpointMeta | null): void {
     this.install = null;
     if (meta === null) return;
+    this.room.drop(this);
     this.durable = meta;
     this.active.release();
     this.active = new Overlay();
