@@ -65,6 +65,7 @@ describe("a node's configuration", () => {
         peerUnsentBytes: 67108864,
       },
       watch: { changes: 65_536, bytes: 16_777_216, ageMs: 600_000 },
+      gossip: { maxOffsetMs: 500, pushIntervalMs: 4 },
       log: { level: "info", json: false },
     });
   });

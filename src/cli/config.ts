@@ -90,6 +90,11 @@ const watchSchema = settings("changes, bytes, ageMs", {
   ageMs: whole("how long they are kept in ms", 1000, 7 * 86_400_000).default(600_000),
 });
 
+const gossipSchema = settings("maxOffsetMs, pushIntervalMs", {
+  maxOffsetMs: whole("how far a clock may be ahead in ms", 1, 60_000).default(500),
+  pushIntervalMs: whole("the time from one push of writes to the next in ms", 0, 1000).default(4),
+});
+
 const logSchema = settings("level, json", {
   level: oneOf(["debug", "info", "warn", "error"]).default("info"),
   json: z.boolean({ error: (issue) => `must be true or false, not ${shown(issue.input)}` }).default(false),
@@ -111,6 +116,7 @@ const fileSchema = settings("settings: node, cluster, dataDir, members, …", {
   timing: timingSchema.prefault({}),
   limits: limitsSchema.prefault({}),
   watch: watchSchema.prefault({}),
+  gossip: gossipSchema.prefault({}),
   log: logSchema.prefault({}),
 });
 
@@ -136,6 +142,7 @@ export interface NodeConfig {
   readonly limits: Readonly<ConfigFile["limits"]>;
   /** Past any of these the oldest changes of a keyspace are forgotten. */
   readonly watch: Readonly<ConfigFile["watch"]>;
+  readonly gossip: Readonly<ConfigFile["gossip"]>;
   readonly log: Readonly<ConfigFile["log"]>;
 }
 
@@ -238,6 +245,7 @@ const SECTION_NAMES: Readonly<Record<string, readonly string[]>> = {
   timing: Object.keys(timingSchema.shape),
   limits: Object.keys(limitsSchema.shape),
   watch: Object.keys(watchSchema.shape),
+  gossip: Object.keys(gossipSchema.shape),
   log: Object.keys(logSchema.shape),
 };
 
@@ -272,6 +280,7 @@ function complete(file: ConfigFile, baseDir: string): NodeConfig {
     timing: file.timing,
     limits: file.limits,
     watch: file.watch,
+    gossip: file.gossip,
     log: file.log,
   };
 }

@@ -229,7 +229,7 @@ function isAlive(pid: number): boolean {
 }
 
 function nodeOptions(config: NodeConfig): NodeOptions {
-  const { timing, limits, watch } = config;
+  const { timing, limits, watch, gossip } = config;
   return {
     ...NODE_DEFAULTS,
     node: config.node,
@@ -245,6 +245,7 @@ function nodeOptions(config: NodeConfig): NodeOptions {
       ...NODE_DEFAULTS.watch,
       history: { changesMax: watch.changes, bytesMax: watch.bytes, ageMsMax: watch.ageMs },
     },
+    gossip: { ...NODE_DEFAULTS.gossip, ...gossip },
     durability: config.durability,
     bootId: readBootId(),
     log: { ...NODE_DEFAULTS.log, syncTicks: Math.max(1, Math.round(SYNC_MS / timing.tickMs)) },
