@@ -66,6 +66,8 @@ export class ChangeHistory implements ChangeListener {
   /** Begins anew: the state stands at the end of this version, and nobody here knows how it came to be. */
   restart(version: number): void {
     while (this.first < this.end) this.forgetOldest();
+    // Who has heard all that there was has missed what lies between.
+    if (version !== this.lastVersion) this.first = this.end = this.end + 1;
     this.floorVersion = this.lastVersion = version;
     this.floorOrdinal = this.lastOrdinal = END_OF_VERSION;
   }

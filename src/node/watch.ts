@@ -83,7 +83,7 @@ export class Watch implements WatchHandle {
       told = true;
     } else told = this.tellChanges(limits.changesPerTurn);
     if (this.catchingUp && this.pageStart === null) {
-      const target = this.pages[this.pages.length - 1].version;
+      const target = this.snapshotVersion;
       const { history } = this.group;
       if (this.next === history.end || history.versionOf(this.next) > target) {
         this.catchingUp = false;
@@ -101,6 +101,11 @@ export class Watch implements WatchHandle {
     }
     if (told) sink.flush();
     return this.pageStart !== null || this.next < this.group.history.end;
+  }
+
+  /** At which the snapshot ends, once its last page is read. */
+  private get snapshotVersion(): number {
+    return this.pages[this.pages.length - 1].version;
   }
 
   private tell(version: number, nowMs: number): void {
@@ -148,14 +153,16 @@ export class Watch implements WatchHandle {
     const { history } = this.group;
     const { sink } = this;
     const end = Math.min(history.end, this.next + limit);
+    const lastVersion = this.catchingUp ? this.snapshotVersion : Number.POSITIVE_INFINITY;
     let pending = -1;
     let pendingVersion = 0;
     let told = false;
     for (let number = this.next; number < end; number += 1) {
       if (!sink.ready()) break;
+      const version = history.versionOf(number);
+      if (version > lastVersion) break;
       this.next = number + 1;
       if (!this.concerns(number)) continue;
-      const version = history.versionOf(number);
       if (pending >= 0) this.tellChange(pending, version === pendingVersion);
       pending = number;
       pendingVersion = version;

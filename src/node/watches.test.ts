@@ -313,6 +313,43 @@ test("who falls behind what is kept hears so, and is told what it could go on fr
   expect(slow.lines).toEqual([]);
 });
 
+test("who has heard everything is not left to miss what a snapshot of the state brings", () => {
+  const writes = new Writes(new Random(5));
+  const [sender, lagging] = [new Replica(), new Replica()];
+  const listeners = [lagging.watch(), lagging.watch({ snapshot: true }), lagging.watch({ prefix: "none" })];
+  lagging.settle();
+  for (let round = 0; round < 30; round += 1) sender.apply(writes.next());
+  lagging.state = sender.state;
+  lagging.store = sender.store;
+  lagging.watches.restart();
+  lagging.settle();
+  for (const { error } of listeners) expect(error).toBeInstanceOf(Compacted);
+  // What is there already is no reason to begin anew.
+  const late = lagging.watch();
+  lagging.watches.restart();
+  lagging.apply(writes.batch([put("a1", "new")]));
+  lagging.settle();
+  expect(late.error).toBeNull();
+  expect(late.lines).toHaveLength(1);
+});
+
+test("a snapshot ends at its version, also if more has happened before it was told whole", () => {
+  const writes = new Writes(new Random(6));
+  const replica = new Replica();
+  const listener = replica.watch({ snapshot: true });
+  let toldBefore = -1;
+  listener.snapshotEnded = (version) => {
+    listener.snapshotVersion = version;
+    toldBefore = listener.lines.length;
+  };
+  replica.apply(writes.batch([put("a", "1")]));
+  replica.turn();
+  expect(listener.snapshotVersion).toBe(-1);
+  replica.apply(writes.batch([put("b", "2")]));
+  replica.settle();
+  expect([listener.snapshotVersion, toldBefore, listener.lines]).toEqual([1, 0, ["put b 2"]]);
+});
+
 test("the history is bounded by count, bytes and age", () => {
   const writes = new Writes(new Random(1));
   const kept = (replica: Replica): number => replica.history.end - replica.history.first;

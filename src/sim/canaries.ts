@@ -4,6 +4,7 @@
  */
 import type { GroupId, NodeId, ReplicaProgress } from "../core/machine.js";
 import type { State } from "../core/state.js";
+import { type ChangeHistory, END_OF_VERSION } from "../kv/change-history.js";
 import { Op } from "../kv/command.js";
 import type { Store } from "../kv/store.js";
 import { endOfTable, Table } from "../kv/tables.js";
@@ -174,6 +175,27 @@ class HopefulRaft extends Raft {
   }
 }
 
+/** Who watches and has heard everything goes on as if nothing lay between, when a snapshot takes the place of the state. */
+function missJumps(history: ChangeHistory): void {
+  const restart = history.restart.bind(history);
+  history.restart = (version) => {
+    const { end } = history;
+    restart(version);
+    history.first = history.end = end;
+  };
+}
+
+/** A position within a version is taken for that version's end. */
+function forgetOrdinals(history: ChangeHistory): void {
+  const after = history.after.bind(history);
+  history.after = (version) => after(version, END_OF_VERSION);
+}
+
+function withHistory(options: RaftOptions, state: State, tamper: (history: ChangeHistory) => void): Raft {
+  if (options.changes !== undefined) tamper(options.changes as ChangeHistory);
+  return new Raft(options, state);
+}
+
 /** A token is taken and forgotten. */
 function ignoreTokens(node: GamutNode): void {
   node.acceptToken = () => null;
@@ -246,6 +268,16 @@ export const CANARIES: readonly Canary[] = [
     name: "token-not-minded",
     story: "a session takes a token and does not wait for what it speaks of",
     tamper: ignoreTokens,
+  },
+  {
+    name: "watch-misses-a-snapshot",
+    story: "who watches a replica is not told that a snapshot took the place of its state",
+    makeRaft: (options, state) => withHistory(options, state, missJumps),
+  },
+  {
+    name: "watch-goes-on-at-the-next-version",
+    story: "who goes on from a position within a version is not told of what was left of that version",
+    makeRaft: (options, state) => withHistory(options, state, forgetOrdinals),
   },
   {
     name: "tail-taken-for-corruption",

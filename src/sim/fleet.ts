@@ -18,6 +18,7 @@ import type { Reference } from "./reference.js";
 import type { Safety } from "./safety.js";
 import { Surveyor } from "./surveyor.js";
 import { Tenant } from "./tenant.js";
+import { Watcher } from "./watcher.js";
 import type { World } from "./world.js";
 
 /** The keyspace that every cluster begins with. */
@@ -73,6 +74,12 @@ export class FleetCounters {
   keyspacesDropped = 0;
   /** Operations that were told that there is no such keyspace. */
   keyspacesMissed = 0;
+  watchesBegun = 0;
+  /** Watches that went on from a position, at whichever node. */
+  watchesResumed = 0;
+  watchesCompacted = 0;
+  changesTold = 0;
+  snapshotsTold = 0;
   keyspaceWrites = 0;
   keyspaceReads = 0;
 }
@@ -92,6 +99,7 @@ export class Fleet implements ReplySink {
   readonly counters = new FleetCounters();
   readonly lives = new Lives();
   protected readonly clients: Caller[] = [];
+  readonly watchers: Watcher[] = [];
   private readonly calls = new Map<number, Call>();
   private readonly connections: Connection[] = [];
   private readonly random: Random;
@@ -115,9 +123,10 @@ export class Fleet implements ReplySink {
 
   /** The clients of the run. Overridden where another kind is at work. */
   protected hire(random: Random): void {
-    const { clients, surveyors, tenants } = this.world.plan.workload;
+    const { clients, surveyors, tenants, watchers } = this.world.plan.workload;
     for (let i = 1; i <= clients; i += 1) this.clients.push(new Client(this, i, random.fork(`client ${i}`)));
     for (let i = 1; i <= surveyors; i += 1) this.clients.push(new Surveyor(this, i, random.fork(`surveyor ${i}`)));
+    for (let i = 1; i <= watchers; i += 1) this.watchers.push(new Watcher(this, i, random.fork(`watcher ${i}`)));
     for (let i = 1; i <= tenants; i += 1) this.clients.push(new Tenant(this, i, random.fork(`tenant ${i}`)));
   }
 
@@ -142,6 +151,7 @@ export class Fleet implements ReplySink {
       this.history.ok(author, null, this.moment());
     }
     for (const client of this.clients) client.think();
+    for (const watcher of this.watchers) watcher.look();
   }
 
   newProcess(): number {

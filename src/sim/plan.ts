@@ -76,6 +76,8 @@ export interface WorkloadPlan {
   readonly flushPerMille: number;
   /** Clients that make and drop keyspaces, and how many names they have for them; both 0 or neither. */
   readonly tenants: number;
+  /** Who hears of every change. */
+  readonly watchers: number;
   readonly keyspaces: number;
 }
 
@@ -91,6 +93,9 @@ export interface NodePlan {
   readonly requestTimeoutMs: number;
   /** Between two syncs of a node that writes first and syncs later. */
   readonly syncTicks: number;
+  /** Changes that are kept for watchers, and that one of them is told in a turn. */
+  readonly watchChanges: number;
+  readonly watchChangesPerTurn: number;
 }
 
 /** Everything that one simulation depends on, as plain data: a plan gives one run. */
@@ -120,16 +125,25 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
   const nodes = new Random(seed).fork("learners").pick([...Array<number>(30).fill(few), 6, 7]);
   const faultyUs = between(random, 2, 5) * SECOND_US;
   const durability = new Random(seed).fork("durability");
+  const watch = new Random(seed).fork("watch");
   return {
     seed,
     protocol,
     canary,
     nodes,
-    node: { ...planNode(random), syncTicks: durability.pick([2, 10, 50]) },
+    node: {
+      ...planNode(random),
+      syncTicks: durability.pick([2, 10, 50]),
+      watchChanges: watch.pick([8, 64, 4_096]),
+      watchChangesPerTurn: watch.pick([1, 5, 4_096]),
+    },
     network: planNetwork(random),
     clocks: Array.from({ length: nodes }, () => planClock(random)),
     os: planOs(durability, nodes),
-    workload: withoutOrder(protocol, planWorkload(random, new Random(seed).fork("whole keyspaces"))),
+    workload: withoutOrder(protocol, {
+      ...planWorkload(random, new Random(seed).fork("whole keyspaces")),
+      watchers: watch.pick([0, 1, 1, 2]),
+    }),
     faults: planFaults(random, nodes, faultyUs),
     faultyUs,
   };
@@ -140,7 +154,7 @@ function planOs(random: Random, nodes: number): number[] {
   return Array.from({ length: nodes }, (_, i) => i + 1).filter(() => random.chance(share));
 }
 
-function planNode(random: Random): Omit<NodePlan, "syncTicks"> {
+function planNode(random: Random): Omit<NodePlan, "syncTicks" | "watchChanges" | "watchChangesPerTurn"> {
   return {
     tickMs: 20,
     electionTicks: between(random, 8, 15),
@@ -171,7 +185,7 @@ function planClock(random: Random): ClockPlan {
   return { skewMs: between(random, -2_000, 2_000), driftPpm: between(random, -20_000, 20_000) };
 }
 
-function planWorkload(random: Random, whole: Random): WorkloadPlan {
+function planWorkload(random: Random, whole: Random): Omit<WorkloadPlan, "watchers"> {
   const tenants = whole.pick([0, 0, 1, 2]);
   return {
     clients: between(random, 2, 6),
@@ -190,7 +204,7 @@ function planWorkload(random: Random, whole: Random): WorkloadPlan {
 /** Who deals with whole keyspaces relies on an order of all writes. */
 function withoutOrder(protocol: string, workload: WorkloadPlan): WorkloadPlan {
   if (protocol === "raft") return workload;
-  return { ...workload, surveyors: 0, flushPerMille: 0, tenants: 0, keyspaces: 0 };
+  return { ...workload, surveyors: 0, flushPerMille: 0, tenants: 0, keyspaces: 0, watchers: 0 };
 }
 
 /** Each run has a few kinds of faults and an appetite of its own, so that the runs differ more than their faults do. */

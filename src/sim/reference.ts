@@ -8,6 +8,7 @@ import { decodeCommand } from "../kv/command-codec.js";
 import { type Result, ResultKind } from "../kv/result.js";
 import { type ApplyObserver, Store } from "../kv/store.js";
 import { endOfTable, Table } from "../kv/tables.js";
+import { Story } from "./story.js";
 import { TraceHash } from "./trace-hash.js";
 
 /** Content of a key from one position on. */
@@ -31,6 +32,7 @@ export class Reference {
   /** Replicated time after each entry. */
   private readonly timesMs: number[] = [0];
   private readonly changes = new Map<string, Change[]>();
+  readonly story = new Story();
   private readonly hashes: string[] = [""];
   /** Positions of the entries that emptied the keyspace. */
   private readonly flushes: number[] = [];
@@ -65,7 +67,10 @@ export class Reference {
     const observer: ApplyObserver = {
       wants: () => false,
       applied: () => {},
-      changed: (key) => touched.add(key),
+      changed: (key, version, record, cause) => {
+        touched.add(key);
+        this.story.add(position, key, version, record, cause);
+      },
     };
     this.store.applyBatch(payload, observer);
     this.timesMs.push(this.store.timeMs);

@@ -176,6 +176,12 @@ export abstract class Rig implements WorldObserver {
         syncTicks: plan.node.syncTicks,
         verdict: (provenDurable) => this.judgeBytes(provenDurable),
       },
+      watch: {
+        ...NODE_DEFAULTS.watch,
+        changesPerTurn: plan.node.watchChangesPerTurn,
+        progressMs: 100,
+        history: { ...NODE_DEFAULTS.watch.history, changesMax: plan.node.watchChanges },
+      },
       raft: {
         ...NODE_DEFAULTS.raft,
         electionTicks: plan.node.electionTicks,

@@ -50,6 +50,7 @@ function* smallerPlans(plan: SimulationPlan): Generator<SimulationPlan> {
   if (workload.clients > 1) yield { ...plan, workload: { ...workload, clients: workload.clients - 1 } };
   if (workload.surveyors > 0) yield { ...plan, workload: { ...workload, surveyors: 0, flushPerMille: 0 } };
   if (workload.tenants > 0) yield { ...plan, workload: { ...workload, tenants: 0, keyspaces: 0 } };
+  if (workload.watchers > 0) yield { ...plan, workload: { ...workload, watchers: workload.watchers - 1 } };
   if (workload.keys > 1) yield { ...plan, workload: { ...workload, keys: 1 } };
   if (network.lossPerMille + network.duplicatePerMille + network.slowPerMille > 0 || network.reorder) {
     const calm = { lossPerMille: 0, duplicatePerMille: 0, slowPerMille: 0, reorder: false };

@@ -77,6 +77,10 @@ export class Simulation extends Rig {
     const settled = world.runUntilHolds(MENDED_FOR_US, 10_000, () => this.isSettled());
     if (!settled) world.violate(`all is mended, nobody writes, and yet the replicas do not settle: ${this.describe()}`);
     else for (const computer of world.computers) this.compareStates(computer);
+    const { watchers } = this.fleet;
+    const told = world.runUntilHolds(MENDED_FOR_US, 10_000, () => watchers.every((watcher) => watcher.isUpToDate));
+    if (!told && world.violation === null)
+      world.violate("nothing happens any more, and yet a watcher has not been told of all that did");
   }
 
   /** One write and one linearizable read at a node, again and again until both succeed. */

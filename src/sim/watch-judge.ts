@@ -1,0 +1,96 @@
+import { latin1Decode } from "../core/bytes.js";
+import { type Change, END_OF_VERSION } from "../kv/change-history.js";
+import { describeChange, type Story, type StoryChange } from "./story.js";
+
+/** What one watcher must hear, and has heard. Answers what is wrong with what it is told, or "". */
+export class WatchJudge {
+  /** The first change of the story that it has not been told, nor passed over. */
+  private next: number;
+  /** What the snapshot and the changes beside it have made so far; null: it is over, or there is none. */
+  private snapshot: Map<string, { readonly version: number; readonly value: string | null }> | null;
+
+  constructor(
+    private readonly story: Story,
+    private readonly prefix: string,
+    version: number,
+    ordinal: number,
+    snapshot: boolean,
+  ) {
+    this.next = story.after(version, ordinal);
+    this.snapshot = snapshot ? new Map() : null;
+  }
+
+  /** It has been told of everything that has happened. */
+  get isUpToDate(): boolean {
+    return this.snapshot === null && this.concerned(this.next) === undefined;
+  }
+
+  private concerned(from: number): StoryChange | undefined {
+    const { changes } = this.story;
+    for (let at = from; at < changes.length; at += 1) {
+      if (changes[at].key.startsWith(this.prefix)) return changes[at];
+    }
+    return undefined;
+  }
+
+  changed(change: Change): string {
+    const value = change.value === null ? null : latin1Decode(change.value);
+    if (this.snapshot !== null) {
+      if (change.isPut) this.snapshot.set(change.key, { version: change.version, value });
+      else this.snapshot.delete(change.key);
+      return "";
+    }
+    const expected = this.concerned(this.next);
+    const told = describeChange({ ...change, value: change.isPut ? (value ?? "a value") : null });
+    if (expected === undefined) return `was told of a ${told}, and there is no further change`;
+    const isLast = change.ordinal === END_OF_VERSION;
+    const isSame =
+      change.key === expected.key &&
+      change.version === expected.version &&
+      (isLast || change.ordinal === expected.ordinal) &&
+      change.cause === expected.cause &&
+      change.isPut === (expected.value !== null) &&
+      (value === null || value === expected.value);
+    if (!isSame) return `was told of a ${told} where the ${describeChange(expected)} comes next`;
+    this.next = this.story.after(expected.version, expected.ordinal);
+    if (!isLast) return "";
+    const more = this.concerned(this.next);
+    if (more?.version === change.version)
+      return `was told that the ${told} is the last of its version, before the ${describeChange(more)}`;
+    return "";
+  }
+
+  progressed(version: number): string {
+    const missed = this.concerned(this.next);
+    if (missed !== undefined && missed.version <= version) {
+      return `was told that nothing happened up to version ${version}, and not of the ${describeChange(missed)}`;
+    }
+    this.next = Math.max(this.next, this.story.after(version, END_OF_VERSION));
+    return "";
+  }
+
+  record(key: string, version: number, value: Uint8Array): string {
+    if (this.snapshot === null) return `was told of the record ${key} outside of a snapshot`;
+    this.snapshot.set(key, { version, value: latin1Decode(value) });
+    return "";
+  }
+
+  snapshotEnded(version: number): string {
+    const { snapshot } = this;
+    if (snapshot === null) return "was told of the end of a snapshot that it had not asked for";
+    this.snapshot = null;
+    this.next = this.story.after(version, END_OF_VERSION);
+    const state = this.story.stateAt(version, this.prefix);
+    for (const [key, { version: at, value }] of snapshot) {
+      const expected = state.get(key);
+      if (expected?.version === at && (value === null || value === expected.value)) continue;
+      return `holds ${key} of version ${at} at the end of a snapshot of version ${version}, instead of ${expected?.version ?? "nothing"}`;
+    }
+    for (const [key, { isMortal, version: at }] of state) {
+      // One whose deadline has passed is absent before it is removed.
+      if (!snapshot.has(key) && !isMortal)
+        return `does not hold ${key} of version ${at} at the end of a snapshot of ${version}`;
+    }
+    return "";
+  }
+}
