@@ -329,7 +329,7 @@ export class Group<Message = unknown> {
   /** The keyspace is gone: nothing more is answered by the machine. */
   drop(): void {
     this.stopped = true;
-    this.state.dropKept();
+    this.state.close();
     for (const sender of this.senders.values()) sender.close();
     this.receiver?.close();
     for (const request of this.incoming) request.session.finished(request, errorResult(new KvError("keyspace_gone")));

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { ReplyBuffer } from "../codec/reply-buffer.js";
 import { Parsed, type RequestParser } from "../codec/request-parser.js";
-import { copyBytes } from "../core/bytes.js";
+import { ByteWriter, copyBytes } from "../core/bytes.js";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
 import type { Receipt } from "../kv/receipt.js";
@@ -14,6 +14,8 @@ import { type PendingReply, Pipeline } from "./pipeline.js";
 /** After the last reply has left: time for the client to hang up. */
 const LINGER_MS = 1000;
 const REPLY_BYTES_FIRST = 16_384;
+/** Of requests behind one that is waited for: who sends that much waits as well. */
+const UNREAD_BYTES = 16_384;
 
 /**
  * One client of a wire that is a stream of requests. They are submitted in the order in which they came, which is the
@@ -37,8 +39,8 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   protected draining = false;
   /** Not all that the socket has brought could be taken. */
   private paused = false;
-  /** What it has brought since. While there is some it is not read; until then its end is noticed. */
-  private unread: Uint8Array | null = null;
+  /** What it has brought since. Past some of it the socket is not read any more: then its end is not noticed either. */
+  private unread: ByteWriter | null = null;
   private announced = false;
   /** No more requests are taken: a last reply is under way. */
   private ending = false;
@@ -99,8 +101,9 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
     this.activeMs = Date.now();
     this.service.stats.inputBytes += chunk.length;
     if (this.paused) {
-      this.unread = copyBytes(chunk);
-      this.socket.pause();
+      this.unread ??= new ByteWriter(chunk.length);
+      this.unread.raw(chunk);
+      if (this.unread.length >= UNREAD_BYTES) this.socket.pause();
       return;
     }
     this.parser.feed(chunk);
@@ -179,8 +182,8 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
     const { unread } = this;
     if (unread === null) return false;
     this.unread = null;
-    this.parser.feed(unread);
-    this.socket.resume();
+    this.parser.feed(unread.written());
+    if (unread.length >= UNREAD_BYTES) this.socket.resume();
     return true;
   }
 

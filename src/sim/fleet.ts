@@ -14,11 +14,12 @@ import { between } from "./chance.js";
 import { Client } from "./client.js";
 import type { Computer } from "./computer.js";
 import { Lives } from "./lives.js";
+import { OrderedWatches } from "./ordered-watches.js";
 import type { Reference } from "./reference.js";
 import type { Safety } from "./safety.js";
 import { Surveyor } from "./surveyor.js";
 import { Tenant } from "./tenant.js";
-import { Watcher } from "./watcher.js";
+import { Watcher, type WatchKind } from "./watcher.js";
 import type { World } from "./world.js";
 
 /** The keyspace that every cluster begins with. */
@@ -126,8 +127,12 @@ export class Fleet implements ReplySink {
     const { clients, surveyors, tenants, watchers } = this.world.plan.workload;
     for (let i = 1; i <= clients; i += 1) this.clients.push(new Client(this, i, random.fork(`client ${i}`)));
     for (let i = 1; i <= surveyors; i += 1) this.clients.push(new Surveyor(this, i, random.fork(`surveyor ${i}`)));
-    for (let i = 1; i <= watchers; i += 1) this.watchers.push(new Watcher(this, i, random.fork(`watcher ${i}`)));
+    for (let i = 1; i <= watchers; i += 1) this.watch(i, random, new OrderedWatches(this));
     for (let i = 1; i <= tenants; i += 1) this.clients.push(new Tenant(this, i, random.fork(`tenant ${i}`)));
+  }
+
+  protected watch(index: number, random: Random, kind: WatchKind): void {
+    this.watchers.push(new Watcher(this, index, random.fork(`watcher ${index}`), kind));
   }
 
   /** What a group has decided. */

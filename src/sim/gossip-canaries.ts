@@ -191,5 +191,14 @@ export const GOSSIP_CANARIES: readonly Canary[] = [
     story: "a comparison of trees does not bring deletes",
     makeGossip: gossipWithAntiEntropy(LivingAntiEntropy),
   },
+  {
+    name: "watch-begins-where-the-node-is",
+    story: "who goes on watching at another node is told of what happens there from now on",
+    makeGossip: (options, state) => {
+      const { changes } = options;
+      if (changes !== undefined) changes.firstAfter = () => changes.end;
+      return new Gossip(options, state);
+    },
+  },
   FORGETS_POLITELY,
 ];

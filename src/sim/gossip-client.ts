@@ -6,6 +6,7 @@ import { Answer } from "./call.js";
 import { Caller, isGood, type Outcome } from "./caller.js";
 import { between, perMille } from "./chance.js";
 import { Fleet } from "./fleet.js";
+import { FoldedWatches } from "./folded-watches.js";
 import type { GossipJudge, Past } from "./gossip-judge.js";
 import type { Safety } from "./safety.js";
 import type { World } from "./world.js";
@@ -15,10 +16,17 @@ const SCAN_LIMIT = 100;
 
 /** The clients of a gossip run. */
 export class GossipFleet extends Fleet {
+  readonly folds: FoldedWatches[] = [];
+
   constructor(world: World, safety: Safety, judge: GossipJudge, random: Random) {
     super(world, safety);
     for (let i = 1; i <= world.plan.workload.clients; i += 1) {
       this.clients.push(new GossipClient(this, i, random.fork(`client ${i}`), judge));
+    }
+    for (let i = 1; i <= world.plan.workload.watchers; i += 1) {
+      const fold = new FoldedWatches(GOSSIP_KEYSPACE, judge);
+      this.folds.push(fold);
+      this.watch(i, random, fold);
     }
   }
 

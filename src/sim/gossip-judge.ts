@@ -217,6 +217,31 @@ export class GossipJudge {
     this.read(client, key, version, value, new Map());
   }
 
+  // Watchers
+
+  /** A watcher is told of a record: somebody has written it. */
+  toldProblem(key: string, version: number, value: string | null): string {
+    const known = this.byVersion.get(version);
+    const isKnown = known !== undefined && known.item.key === key && (value === null || textOf(known.item) === value);
+    return isKnown
+      ? ""
+      : `was told of ${value ?? "a value"} of ${key} with version ${version}, which nobody has written`;
+  }
+
+  /** How the records that a watcher holds, by key with their versions, differ from what a replica has. */
+  heldProblem(held: ReadonlyMap<string, number>): string {
+    const [{ gossip }] = this.hosts.values();
+    for (const [key, writes] of this.byKey) {
+      const item = gossip.replica.entries.item(key);
+      const version = item === null || item.isDelete ? undefined : item.stamp.version;
+      if (held.get(key) === version) continue;
+      // What no node knows any more a watcher may have heard of.
+      if (writes.some(({ lost }) => lost)) continue;
+      return `it holds version ${held.get(key) ?? 0} of ${key}, the nodes ${version ?? 0}`;
+    }
+    return "";
+  }
+
   private isLost(stamp: Stamp): boolean {
     return this.byName.get(nameOf(stamp))?.lost === true;
   }

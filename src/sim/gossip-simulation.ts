@@ -159,6 +159,10 @@ export class GossipSimulation extends Rig {
     const replicas = world.computers.map(({ number }) => this.replicas.get(number)!);
     for (const gossip of replicas) this.judge.check(gossip.node, gossip);
     this.judge.compare(replicas);
+    const { watchers, folds } = this.fleet;
+    if (world.runUntilHolds(MENDED_FOR_US, STEP_US, () => watchers.every((watcher) => watcher.isUpToDate))) return;
+    const problems = folds.map(({ problem }) => problem).filter((problem) => problem !== "");
+    world.violate(`nothing happens any more, and yet a watcher is not up to date: ${problems.join("; ")}`);
   }
 
   /** All wall clocks show what the one that is furthest ahead shows. */

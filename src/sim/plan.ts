@@ -93,6 +93,8 @@ export interface NodePlan {
   readonly requestTimeoutMs: number;
   /** Between two syncs of a node that writes first and syncs later. */
   readonly syncTicks: number;
+  /** What the last checkpoints have made durable and reads find in memory. */
+  readonly keptChangesBytes: number;
   /** Changes that are kept for watchers, and that one of them is told in a turn. */
   readonly watchChanges: number;
   readonly watchChangesPerTurn: number;
@@ -126,13 +128,15 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
   const faultyUs = between(random, 2, 5) * SECOND_US;
   const durability = new Random(seed).fork("durability");
   const watch = new Random(seed).fork("watch");
+  const planned = planNode(random);
   return {
     seed,
     protocol,
     canary,
     nodes,
     node: {
-      ...planNode(random),
+      ...planned,
+      keptChangesBytes: new Random(seed).fork("kept changes").pick([0, 1.25, 3, 8]) * planned.checkpointBytes,
       syncTicks: durability.pick([2, 10, 50]),
       watchChanges: watch.pick([8, 64, 4_096]),
       watchChangesPerTurn: watch.pick([1, 5, 4_096]),
@@ -154,7 +158,9 @@ function planOs(random: Random, nodes: number): number[] {
   return Array.from({ length: nodes }, (_, i) => i + 1).filter(() => random.chance(share));
 }
 
-function planNode(random: Random): Omit<NodePlan, "syncTicks" | "watchChanges" | "watchChangesPerTurn"> {
+function planNode(
+  random: Random,
+): Omit<NodePlan, "syncTicks" | "keptChangesBytes" | "watchChanges" | "watchChangesPerTurn"> {
   return {
     tickMs: 20,
     electionTicks: between(random, 8, 15),
@@ -204,7 +210,7 @@ function planWorkload(random: Random, whole: Random): Omit<WorkloadPlan, "watche
 /** Who deals with whole keyspaces relies on an order of all writes. */
 function withoutOrder(protocol: string, workload: WorkloadPlan): WorkloadPlan {
   if (protocol === "raft") return workload;
-  return { ...workload, surveyors: 0, flushPerMille: 0, tenants: 0, keyspaces: 0, watchers: 0 };
+  return { ...workload, surveyors: 0, flushPerMille: 0, tenants: 0, keyspaces: 0 };
 }
 
 /** Each run has a few kinds of faults and an appetite of its own, so that the runs differ more than their faults do. */

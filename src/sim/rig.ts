@@ -163,7 +163,7 @@ export abstract class Rig implements WorldObserver {
       durability: plan.os.includes(node) ? "os" : "sync",
       bootId: `boot ${this.world.computer(node).boots}`,
       checkpointBytes: plan.node.checkpointBytes,
-      keptChangesBytes: plan.node.checkpointBytes,
+      keptChangesBytes: plan.node.keptChangesBytes,
       quietCheckpointBytes: 1_024,
       quietTicks: 15,
       snapshotChunkBytes: plan.node.snapshotChunkBytes,

@@ -2,13 +2,12 @@ import type { Random } from "../core/random.js";
 import { type Change, END_OF_VERSION } from "../kv/change-history.js";
 import { Command, Op } from "../kv/command.js";
 import { type ErrorCode, KvError } from "../kv/errors.js";
-import { Level } from "../kv/level.js";
+import type { Level } from "../kv/level.js";
 import type { ReplySink, Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
 import type { WatchHandle, WatchOptions, WatchSink } from "../kv/watch.js";
 import { between, perMille } from "./chance.js";
 import { type Connection, DEFAULT_GROUP, type Fleet } from "./fleet.js";
-import { WatchJudge } from "./watch-judge.js";
 
 const LOOK_US_MAX = 60_000;
 const STALL_US_MAX = 200_000;
@@ -16,8 +15,29 @@ const STALL_US_MAX = 200_000;
 /** What a watch may end with, or not begin: its node cannot just now, or the history has moved past it. */
 const EXCUSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["compacted", "unavailable", "recovering", "stopping"]);
 
+/** What one watcher must hear, and has heard. Each answers what is wrong with what is told, or "". */
+export interface WatchJudge {
+  /** It has been told of everything there is. */
+  readonly isUpToDate: boolean;
+  record(key: string, version: number, value: Uint8Array): string;
+  changed(change: Change): string;
+  snapshotEnded(version: number): string;
+  progressed(version: number): string;
+}
+
+/** What is watched, and by what it is judged. */
+export interface WatchKind {
+  readonly keyspace: string;
+  readonly levels: readonly Level[];
+  readonly prefixes: readonly string[];
+  /** How often a watch that does not go on from a position begins with a snapshot, in thousandths. */
+  readonly snapshotPerMille: number;
+  /** A watch has begun. `shown`: the newest position that anybody was shown before it was asked for. */
+  begins(options: WatchOptions, handle: WatchHandle, level: Level | null, shown: number): WatchJudge | string;
+}
+
 /**
- * Watches the default keyspace for as long as the run lasts: at one node, and after that one's death, or for no reason,
+ * Watches a keyspace for as long as the run lasts: at one node, and after that one's death, or for no reason,
  * at another, from the position that it was told last.
  */
 export class Watcher {
@@ -29,6 +49,7 @@ export class Watcher {
     readonly fleet: Fleet,
     readonly index: number,
     readonly random: Random,
+    readonly kind: WatchKind,
   ) {}
 
   /** It has been told of everything there is. */
@@ -55,15 +76,16 @@ export class Watcher {
     const { random, fleet } = this;
     const connection = fleet.connect(random, between(random, 1, fleet.world.plan.nodes));
     if (connection === null) return;
+    const { kind } = this;
     const goesOn = this.position !== "" && perMille(random, 900);
     this.watch = new OneWatch(this, connection, {
-      prefix: random.pick(["", "", "r", "p", "m"]),
+      prefix: random.pick(kind.prefixes),
       keys: null,
       from: goesOn ? this.position : "",
-      snapshot: !goesOn && perMille(random, 600),
+      snapshot: !goesOn && perMille(random, kind.snapshotPerMille),
       values: perMille(random, 500),
     });
-    this.watch.ask(perMille(random, 500) ? Level.linearizable : Level.sequential);
+    this.watch.ask(random.pick(kind.levels));
   }
 }
 
@@ -97,6 +119,7 @@ class OneWatch implements ReplySink, WatchSink {
   ask(level: Level): void {
     const { computer, session } = this.connection;
     session.level = level;
+    session.keyspace = this.watcher.kind.keyspace;
     computer.guard(() => session.submit(new Command(Op.time), this, 0));
   }
 
@@ -118,16 +141,14 @@ class OneWatch implements ReplySink, WatchSink {
       this.ended(begun);
       return;
     }
-    const { beginVersion, beginOrdinal } = begun;
-    const { story } = watcher.fleet.reference();
-    if (options.from === "" && request.level === Level.linearizable && beginVersion < story.versionAt(this.shown)) {
-      this.violate(
-        `begins at version ${beginVersion}; ${story.versionAt(this.shown)} was shown before it was asked for`,
-      );
+    const judge = watcher.kind.begins(options, begun, request.level, this.shown);
+    if (typeof judge === "string") {
+      this.violate(judge);
+      return;
     }
     this.handle = begun;
-    this.judge = new WatchJudge(story, options.prefix, beginVersion, beginOrdinal, options.snapshot);
-    if (!options.snapshot) watcher.position = begun.position(beginVersion, beginOrdinal);
+    this.judge = judge;
+    if (!options.snapshot) watcher.position = begun.position(begun.beginVersion, begun.beginOrdinal);
     if (options.from !== "") counters.watchesResumed += 1;
     else counters.watchesBegun += 1;
   }

@@ -36,6 +36,7 @@ export class BufferedState implements State, Keeper {
   /** An install's last step, while it waits for a checkpoint to end. */
   private afterCheckpoint: (() => void) | null = null;
   private durable: CheckpointMeta | null;
+  private closed = false;
 
   /** Throws {@link StateDamaged} or {@link StateFormatUnknown} when the store's last checkpoint cannot be read. */
   constructor(
@@ -124,8 +125,7 @@ export class BufferedState implements State, Keeper {
   private committed(frozen: Overlay, error: DiskError | null): void {
     if (error === null) {
       this.durable = this.readMeta();
-      if (this.room.keep(this, frozen.byteCount)) this.kept = frozen;
-      else frozen.release();
+      this.keep(frozen);
     } else {
       frozen.absorb(this.active);
       this.active.release();
@@ -140,8 +140,23 @@ export class BufferedState implements State, Keeper {
     done(error);
   }
 
+  private keep(committed: Overlay): void {
+    if (this.closed || !this.room.keep(this, committed.byteCount)) {
+      committed.release();
+      return;
+    }
+    committed.forgetOrder();
+    this.kept = committed;
+  }
+
   /** Gives back the memory of what is kept of the last checkpoint. */
   dropKept(): void {
+    this.room.drop(this);
+  }
+
+  /** Nobody reads it any more; a checkpoint under way ends. */
+  close(): void {
+    this.closed = true;
     this.room.drop(this);
   }
 

@@ -9,7 +9,8 @@ export interface Keeper {
  */
 export class KeptChanges {
   private readonly keepers = new Map<Keeper, number>();
-  private bytes = 0;
+  /** Taken. */
+  bytes = 0;
 
   constructor(private readonly bytesMax: number) {}
 

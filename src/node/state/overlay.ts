@@ -120,6 +120,11 @@ export class Overlay {
     return index;
   }
 
+  /** No range will ask any more. */
+  forgetOrder(): void {
+    this.indexes.fill(null);
+  }
+
   /** Gives its memory to the next one. */
   release(): void {
     this.changes.release();

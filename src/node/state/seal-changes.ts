@@ -1,7 +1,7 @@
 import { latin1Decode } from "../../core/bytes.js";
 import { type Change, SEAL_BYTES } from "./change-blocks.js";
 import { CheckpointMeta } from "./checkpoint-meta.js";
-import { EntrySeal } from "./entry-seal.js";
+import { crcOf, EntrySeal } from "./entry-seal.js";
 import type { EntrySum } from "./entry-sum.js";
 import { StateDamaged } from "./state-damaged.js";
 
@@ -33,6 +33,10 @@ export function sealChanges(
     if (old !== undefined) {
       if (old.length < SEAL_BYTES) {
         throw new StateDamaged(group, latin1Decode(change.key), "the stored value is cut short");
+      }
+      // Else the sum would be that of nothing that ever was here.
+      if (crcOf(old) !== seal.checksum(change.keyHead, old.subarray(SEAL_BYTES))) {
+        throw new StateDamaged(group, latin1Decode(change.key), "the checksum of the stored value is wrong");
       }
       sum.remove(old);
     }

@@ -2,12 +2,14 @@ import { describe, expect, it } from "vitest";
 import { crc32, latin1Encode } from "../../core/bytes.js";
 import { Random } from "../../core/random.js";
 import { sealedValue } from "../testing/sealed.js";
+import { forEachChange } from "./change-blocks.js";
 import { CheckpointMeta } from "./checkpoint-meta.js";
 import { DeadStretches } from "./dead-stretches.js";
 import { EntrySeal } from "./entry-seal.js";
 import { EntrySum } from "./entry-sum.js";
 import { Overlay } from "./overlay.js";
 import { OverlayCursor } from "./overlay-cursor.js";
+import { sealChanges } from "./seal-changes.js";
 import { escapeKey, StateDamaged, StateFormatUnknown } from "./state-damaged.js";
 
 describe("a sealed entry", () => {
@@ -32,6 +34,26 @@ describe("a sealed entry", () => {
       expect(seal.intact("key", sealed.subarray(0, length))).toBe(false);
     }
     expect(seal.intact("key", Uint8Array.from([...sealed, 0]))).toBe(false);
+  });
+
+  it("is looked at before another one takes its place", () => {
+    const overlay = new Overlay();
+    overlay.set("key", latin1Encode("new"));
+    const sealed = sealedValue(3, "key", latin1Encode("old"));
+    const sum = new EntrySum();
+    sum.add(sealed);
+    const seal = (old: Uint8Array): CheckpointMeta =>
+      sealChanges(
+        (visit) => forEachChange(overlay.changes.blocks, visit),
+        { group: 3, position: 2, epoch: 1, sum, extra: new Uint8Array(0) },
+        () => old,
+      );
+    expect(seal(sealed).sum.count).toBe(1);
+    for (let bit = 0; bit < sealed.length * 8; bit += 1) {
+      const flipped = sealed.slice();
+      flipped[bit >> 3] ^= 1 << (bit & 7);
+      expect(() => seal(flipped)).toThrow('damaged at key "key"');
+    }
   });
 
   it("shows a damaged key so that a person can read it", () => {

@@ -13,9 +13,12 @@ export function bufferedStateSuite(name: string, options: StoreSuiteOptions): vo
     let world: StoreWorld;
     const openStore = async (group = 7): Promise<GroupStore> =>
       (await toldValue<GroupStore | null>((done) => world.store.open(group, done))) as GroupStore;
-    // Room for some checkpoints and not for others.
-    const openState = async (group = 7): Promise<BufferedState> =>
-      new BufferedState(group, await openStore(group), new KeptChanges(16_384));
+    // Room for some checkpoints and not for others, as it comes; each test opens a few.
+    let opened = 0;
+    const openState = async (group = 7): Promise<BufferedState> => {
+      opened += 1;
+      return new BufferedState(group, await openStore(group), new KeptChanges([1 << 28, 16_384, 0][opened % 3]));
+    };
     const fill = (state: BufferedState, count: number): void => {
       for (let i = 0; i < count; i += 1) state.put(`k${i}`, latin1Encode(`value ${i}`));
     };
@@ -98,6 +101,24 @@ export function bufferedStateSuite(name: string, options: StoreSuiteOptions): vo
       await checkpoint(one, 3);
       expect([text(one, "k0"), reads]).toEqual(["value 0", 4]);
       expect(damageOf(one)).toBeNull();
+    });
+
+    it("keeps nothing of a state that is closed, though its checkpoint ends later", async () => {
+      const room = new KeptChanges(27_000);
+      const [living, dropped] = await Promise.all(
+        [7, 8].map(async (group) => new BufferedState(group, await openStore(group), room)),
+      );
+      fill(living, 200);
+      fill(dropped, 500);
+      await checkpoint(living, 1);
+      const ends = checkpoint(dropped, 1);
+      dropped.close();
+      await ends;
+      // There is still room for as much as before.
+      expect(room.keep({ letGo: () => {} }, 14_000)).toBe(true);
+      expect(living.get("k7")).toBeDefined();
+      expect(room.bytes).toBeGreaterThan(14_000);
+      expect(room.bytes).toBeLessThan(27_000);
     });
 
     it("counts what is pending, frozen or not, and each key once", async () => {

@@ -17,7 +17,6 @@ import type { Stamp } from "./stamp.js";
 interface WaitingWrite {
   readonly key: string;
   readonly stamp: Stamp;
-  readonly isDelete: boolean;
   readonly deadlineMs: number;
 }
 
@@ -109,7 +108,8 @@ export class ChangeRecorder {
       if (have.highest > 0) seen.raise(node, incarnation, have.highest);
     }
     this.reached = null;
-    this.history.begin({ seen, expiredBeforeMs: Math.max(gossip.nowMs, this.latestMs) + 1 });
+    const expiredMs = Math.max(gossip.nowMs, this.latestMs, gossip.replica.counters.expiredThroughMs);
+    this.history.begin({ seen, expiredBeforeMs: expiredMs + 1 });
   }
 
   // What takes effect
@@ -187,14 +187,14 @@ export class ChangeRecorder {
 
   // Writes that came before their turn
 
-  private keep(origin: Origin, { key, stamp, isDelete, deadlineMs }: Item): void {
+  private keep(origin: Origin, { key, stamp, deadlineMs }: Item): void {
     let waiting = this.waiting.get(origin.key);
     if (waiting === undefined) {
       waiting = { writes: new Map(), lowest: Number.POSITIVE_INFINITY, sinceMs: this.gossip.monotonicMs };
       this.waiting.set(origin.key, waiting);
     }
     if (waiting.writes.has(stamp.sequence)) return;
-    waiting.writes.set(stamp.sequence, { key, stamp, isDelete, deadlineMs });
+    waiting.writes.set(stamp.sequence, { key, stamp, deadlineMs });
     waiting.lowest = Math.min(waiting.lowest, stamp.sequence);
     this.waitingCount += 1;
     this.waitingBytes += ITEM_OVERHEAD_BYTES + key.length;
@@ -242,14 +242,20 @@ export class ChangeRecorder {
   private tellCurrent(write: WaitingWrite): void {
     if (!this.isCurrent(write)) return;
     const record = this.gossip.replica.entries.records.stored(write.key);
-    if (record !== undefined) this.tell(write, recordValue(record));
-    else if (write.isDelete) this.tell(write, null);
-    else this.history.took(write.key, write.stamp, write.deadlineMs, null, Op.advance);
+    this.tell(write, record === undefined ? null : recordValue(record));
   }
 
   private tell({ key, stamp, deadlineMs }: WaitingWrite, value: Uint8Array | null): void {
-    const untilMs = deadlineMs === NO_DEADLINE ? Number.POSITIVE_INFINITY : deadlineMs;
-    this.history.took(key, stamp, untilMs, value, value === null ? Op.delete : Op.set);
+    const isMortal = deadlineMs !== NO_DEADLINE;
+    // What has a deadline and no value has expired, here or where it comes from.
+    const end = isMortal ? Op.advance : Op.delete;
+    this.history.took(
+      key,
+      stamp,
+      isMortal ? deadlineMs : Number.POSITIVE_INFINITY,
+      value,
+      value === null ? end : Op.set,
+    );
   }
 
   // What the watches ask

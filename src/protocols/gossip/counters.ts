@@ -3,7 +3,9 @@ import { HYBRID_ZERO, type HybridTime } from "../../core/hybrid-clock.js";
 import type { State } from "../../core/state.js";
 import { GossipTable } from "./tables.js";
 
-const COUNTERS_VERSION = 1;
+const COUNTERS_VERSION = 2;
+/** Without the last field. */
+const COUNTERS_VERSION_1 = 1;
 
 /** What a replica remembers besides rows: saved with every record that takes effect. */
 export class Counters {
@@ -20,13 +22,17 @@ export class Counters {
   indexed = 0;
   /** Writes that lost, or were replaced, though their writer's rival had not seen them. */
   overwritten = 0;
+  /** The latest deadline that has passed for a write in effect here, by whose clock so ever. */
+  expiredThroughMs = 0;
 
   constructor(private readonly state: State) {
     const row = state.get(GossipTable.counters);
     if (row === undefined) return;
     const reader = new ByteReader(row);
     const version = reader.u8();
-    if (version !== COUNTERS_VERSION) throw new CodecError(`gossip counters version ${version}; this build reads 1`);
+    if (version !== COUNTERS_VERSION && version !== COUNTERS_VERSION_1) {
+      throw new CodecError(`gossip counters version ${version}; this build reads 1 and 2`);
+    }
     this.clock = { ms: reader.u53(), logical: reader.u32() };
     this.collected = { ms: reader.u53(), logical: reader.u32() };
     this.tombstones = reader.u53();
@@ -35,10 +41,11 @@ export class Counters {
     this.dependents = reader.u53();
     this.indexed = reader.u53();
     this.overwritten = reader.u53();
+    if (version !== COUNTERS_VERSION_1) this.expiredThroughMs = reader.u53();
   }
 
   save(): void {
-    const writer = new ByteWriter(80);
+    const writer = new ByteWriter(96);
     writer.u8(COUNTERS_VERSION);
     for (const time of [this.clock, this.collected]) {
       writer.u53(time.ms);
@@ -50,6 +57,7 @@ export class Counters {
     writer.u53(this.dependents);
     writer.u53(this.indexed);
     writer.u53(this.overwritten);
+    writer.u53(this.expiredThroughMs);
     this.state.put(GossipTable.counters, writer.copy());
   }
 }

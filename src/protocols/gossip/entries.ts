@@ -2,6 +2,7 @@ import { allocate, EMPTY_BYTES } from "../../core/bytes.js";
 import type { State } from "../../core/state.js";
 import { NO_DEADLINE } from "../../kv/command.js";
 import { ExpiryIndex } from "../../kv/expiry-index.js";
+import { getU53, putU53 } from "../../kv/fixed-integers.js";
 import type { Meta } from "../../kv/meta.js";
 import {
   encodeStampedRecord,
@@ -61,7 +62,10 @@ export class Entries {
     const record = this.records.stored(key);
     if (record === undefined) {
       const row = this.state.get(GossipTable.tombstone + key);
-      return row === undefined ? null : new Item(getStamp(Stamp, row, 0), key, true);
+      if (row === undefined) return null;
+      const item = new Item(getStamp(Stamp, row, 0), key, true);
+      if (row.length > RECORD_STAMP_BYTES) item.deadlineMs = getU53(row, RECORD_STAMP_BYTES);
+      return item;
     }
     const item = new Item(getStamp(Stamp, record, recordStampAt(record), recordVersion(record)), key, false);
     item.deadlineMs = recordDeadlineMs(record);
@@ -95,7 +99,7 @@ export class Entries {
       this.putRecord(item);
     } else {
       if (hadRecord) this.deleteRecord(key);
-      this.putTombstone(key, stamp);
+      this.putTombstone(key, stamp, item.deadlineMs);
     }
     const hash = hashOf(key);
     if (before === null) this.state.put(hashRow(hash, key), EMPTY_BYTES);
@@ -114,9 +118,15 @@ export class Entries {
     this.meta.recordCount -= 1;
   }
 
-  private putTombstone(key: string, stamp: Stamp): void {
-    const row = allocate(RECORD_STAMP_BYTES);
+  /** `deadlineMs`: the one that has passed; {@link NO_DEADLINE} of a delete. */
+  private putTombstone(key: string, stamp: Stamp, deadlineMs: number): void {
+    const isExpiry = deadlineMs !== NO_DEADLINE;
+    const row = allocate(RECORD_STAMP_BYTES + (isExpiry ? 8 : 0));
     putStamp(row, 0, stamp);
+    if (isExpiry) {
+      putU53(row, RECORD_STAMP_BYTES, deadlineMs);
+      this.counters.expiredThroughMs = Math.max(this.counters.expiredThroughMs, deadlineMs);
+    }
     this.state.put(GossipTable.tombstone + key, row);
     this.counters.tombstones += 1;
   }
@@ -132,7 +142,7 @@ export class Entries {
     if (entry === null || entry.isTombstone || entry.version !== version) return null;
     if (entry.deadlineMs !== NO_DEADLINE) this.expiry.remove(entry.deadlineMs, key);
     this.deleteRecord(key);
-    this.putTombstone(key, entry);
+    this.putTombstone(key, entry, entry.deadlineMs);
     return entry;
   }
 

@@ -35,7 +35,7 @@ const FIXED_BYTES = 33;
 
 const NONE: readonly SeenOrigin[] = [];
 
-/** One write of one key. */
+/** One write of one key. A delete with a deadline is a write that has expired. */
 export class Item {
   deadlineMs: number = NO_DEADLINE;
   recordFlags = 0;

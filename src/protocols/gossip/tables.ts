@@ -14,7 +14,7 @@ export const GossipTable = {
   parked: "p",
   /** + key → what the write there depends on and is not held here. */
   dependencies: "q",
-  /** + key → stamp. A delete, or an expiry. */
+  /** + key → stamp of a delete, or of what has expired, with the deadline (u53). */
   tombstone: "t",
   /** + origin + first sequence → keys of writes: what repair by vector looks up (write-index.ts). */
   write: "w",

@@ -1,9 +1,32 @@
 import { latin1Decode } from "../core/bytes.js";
 import { type Change, END_OF_VERSION } from "../kv/change-history.js";
+import { Level } from "../kv/level.js";
+import type { WatchHandle, WatchOptions } from "../kv/watch.js";
+import type { Fleet } from "./fleet.js";
 import { describeChange, type Story, type StoryChange } from "./story.js";
+import type { WatchJudge, WatchKind } from "./watcher.js";
 
-/** What one watcher must hear, and has heard. Answers what is wrong with what it is told, or "". */
-export class WatchJudge {
+/** Watches of the default keyspace: every change that the entries make, in their order, once. */
+export class OrderedWatches implements WatchKind {
+  readonly keyspace = "default";
+  readonly levels = [Level.linearizable, Level.sequential];
+  readonly prefixes = ["", "", "r", "p", "m"];
+  readonly snapshotPerMille = 600;
+
+  constructor(private readonly fleet: Fleet) {}
+
+  begins(options: WatchOptions, handle: WatchHandle, level: Level | null, shown: number): WatchJudge | string {
+    const { story } = this.fleet.reference();
+    const { prefix, from, snapshot } = options;
+    const { beginVersion, beginOrdinal } = handle;
+    if (from === "" && level === Level.linearizable && beginVersion < story.versionAt(shown)) {
+      return `begins at version ${beginVersion}; ${story.versionAt(shown)} was shown before it was asked for`;
+    }
+    return new OrderedJudge(story, prefix, beginVersion, beginOrdinal, snapshot);
+  }
+}
+
+class OrderedJudge implements WatchJudge {
   /** The first change of the story that it has not been told, nor passed over. */
   private next: number;
   /** What the snapshot and the changes beside it have made so far; null: it is over, or there is none. */
@@ -20,7 +43,6 @@ export class WatchJudge {
     this.snapshot = snapshot ? new Map() : null;
   }
 
-  /** It has been told of everything that has happened. */
   get isUpToDate(): boolean {
     return this.snapshot === null && this.concerned(this.next) === undefined;
   }
