@@ -1,5 +1,5 @@
 import { copyBytes } from "../core/bytes.js";
-import type { Op } from "./command.js";
+import { Op } from "./command.js";
 import { recordValue } from "./record.js";
 import type { ChangeListener } from "./records.js";
 
@@ -30,6 +30,12 @@ export class Change {
   isPut = false;
   /** Null where it was not asked for, and of a put whose record has been written over since: a later change tells. */
   value: Uint8Array | null = null;
+}
+
+/** What it is called on the wires. */
+export function kindOf({ isPut, cause }: Change): "put" | "delete" | "expire" {
+  if (isPut) return "put";
+  return cause === Op.advance ? "expire" : "delete";
 }
 
 /**

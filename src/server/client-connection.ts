@@ -4,10 +4,12 @@ import { Parsed, type RequestParser } from "../codec/request-parser.js";
 import { ByteWriter, copyBytes } from "../core/bytes.js";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
+import type { KvError } from "../kv/errors.js";
 import type { Receipt } from "../kv/receipt.js";
 import type { ReplySink, Request, RequestId } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
 import type { ClientService } from "./client-service.js";
+import type { ConnectionWatch } from "./connection-watch.js";
 import { Output } from "./output.js";
 import { type PendingReply, Pipeline } from "./pipeline.js";
 
@@ -30,6 +32,8 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   activeMs = this.openedMs;
   /** Of the last answer of the store, while the session explains. */
   lastReceipt: Receipt | null = null;
+  /** What `gamut watch` has begun; null: nothing. */
+  watch: ConnectionWatch<Writer, ClientConnection<Writer, PendingReply>> | null = null;
 
   protected readonly pipeline: Pipeline<Slot>;
   protected readonly output: Output<Writer>;
@@ -77,19 +81,31 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   /** The last line of a client whose request is not whole after so long. */
   protected abstract lateRequest(ms: number): string;
   protected abstract writeError(writer: Writer, error: string): void;
+  /** Writes what the store has refused, in the wire's own words. */
+  abstract writeRefusal(writer: Writer, error: KvError): void;
   /** Readies a writer that comes from the pool, or from another reply. */
   protected prepare(_writer: Writer): void {}
 
-  /** The reader has taken what there was. */
-  protected drained(): void {}
-  /** The connection is gone. */
-  protected disposed(): void {}
+  /** The reader has taken what there was: there is room for what comes by itself. */
+  protected hearOn(): void {
+    this.watch?.resume();
+  }
+
+  /** Nothing comes by itself from here on. */
+  hearNoMore(): void {
+    this.unwatch();
+  }
+
+  unwatch(): void {
+    this.watch?.close();
+    this.watch = null;
+  }
 
   start(received: Uint8Array): void {
     this.socket.on("data", (chunk: Buffer) => this.received(chunk));
     this.socket.on("drain", () => {
       this.advance();
-      this.drained();
+      this.hearOn();
     });
     this.socket.on("end", () => this.inputEnded());
     this.socket.on("close", () => this.dispose());
@@ -336,6 +352,7 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   private finish(): void {
     if (this.finished) return;
     this.finished = true;
+    this.hearNoMore();
     this.socket.once("finish", () => setTimeout(() => this.socket.destroy(), LINGER_MS).unref());
     this.socket.end();
     // What still comes is dropped unread: a close with unread bytes would be a reset, and might cost the last reply.
@@ -362,7 +379,7 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
       if (slot.waiting && slot.request !== null) (slot.session ?? this.session).cancel(slot.request);
       slot.session?.close();
     }
-    this.disposed();
+    this.hearNoMore();
     this.session.close();
     this.output.drop();
     this.service.closed(this.id);

@@ -1,7 +1,7 @@
 /** `GET /v1/keyspaces/{keyspace}/watch`: the changes of a keyspace as server-sent events (HTML, 9.2). */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Session } from "../kv/backend.js";
-import { type Change, END_OF_VERSION } from "../kv/change-history.js";
+import { type Change, END_OF_VERSION, kindOf } from "../kv/change-history.js";
 import { Command, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import { renderReceipt } from "../kv/receipt.js";
@@ -173,11 +173,11 @@ export class HttpWatch implements ReplySink, WatchSink {
     this.event("record", { ...keyToJson(key, this.inBase64), version, ...valueToJson(value, this.inBase64) }, "");
   }
 
-  changed({ key, version, ordinal, cause, isPut, value }: Change, isResumable: boolean): void {
-    const kind = isPut ? "put" : cause === Op.advance ? "expire" : "delete";
+  changed(change: Change, isResumable: boolean): void {
+    const { key, version, ordinal, value } = change;
     const known = value === null ? {} : valueToJson(value, this.inBase64);
     const id = isResumable ? this.handle!.position(version, ordinal) : "";
-    this.event(kind, { ...keyToJson(key, this.inBase64), version, ...known }, id);
+    this.event(kindOf(change), { ...keyToJson(key, this.inBase64), version, ...known }, id);
   }
 
   snapshotEnded(version: number): void {

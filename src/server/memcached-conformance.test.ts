@@ -29,6 +29,8 @@ const FIXED: readonly string[] = [
   "stats noreply\r\n",
   "stats reset\r\n",
   "stats sizes\r\n",
+  "stats cachedump\r\nstats cachedump 1\r\nstats cachedump 1 x\r\nstats cachedump x 1\r\nstats cachedump -1 1\r\n",
+  "stats cachedump 64 1\r\nstats cachedump 1 -1\r\nstats cachedump 0 0\r\nstats cachedump 63 0 x\r\n",
   "\r\n",
   "foo\r\n",
   "foo noreply\r\n",

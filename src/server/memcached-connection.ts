@@ -10,12 +10,14 @@ import {
   renderError,
 } from "../codec/memcached/index.js";
 import type { Session } from "../kv/backend.js";
+import type { KvError } from "../kv/errors.js";
 import { checkCommand } from "../kv/limits.js";
 import { ResultKind } from "../kv/result.js";
 import { ClientConnection } from "./client-connection.js";
 import { type LocalMemcachedCommand, localMemcachedCommand } from "./memcached-local.js";
 import { MemcachedReply } from "./memcached-reply.js";
 import type { MemcachedService } from "./memcached-service.js";
+import { isForWatchers, ONLY_WATCHES } from "./memcached-watch.js";
 
 /** A client that speaks memcached's text protocol, or the plain dialect: its way from a request to the store and back. */
 export class MemcachedConnection extends ClientConnection<MemcachedWriter, MemcachedReply> implements RenderContext {
@@ -36,6 +38,10 @@ export class MemcachedConnection extends ClientConnection<MemcachedWriter, Memca
     const { spec, words } = this.parser;
     if (spec === null || !spec.accepts(words)) {
       this.answerError(spec === null ? ERROR : spec.misfit);
+      return;
+    }
+    if (this.watch !== null && !isForWatchers(this.parser)) {
+      this.answerError(ONLY_WATCHES);
       return;
     }
     if (spec.build === null) this.executeLocal(localMemcachedCommand(spec));
@@ -79,6 +85,10 @@ export class MemcachedConnection extends ClientConnection<MemcachedWriter, Memca
 
   protected writeError(writer: MemcachedWriter, error: string): void {
     writer.sentence(error);
+  }
+
+  writeRefusal(writer: MemcachedWriter, error: KvError): void {
+    writer.sentence(errorLine(error));
   }
 
   protected lateRequest(ms: number): string {

@@ -1,4 +1,4 @@
-/** gamut level, keyspace, token, explain: what memcached has no word for. */
+/** gamut level, keyspace, token, explain, watch: what memcached has no word for. */
 import { errorLine, type MemcachedWriter } from "../codec/memcached/index.js";
 import { KvError } from "../kv/errors.js";
 import { LEVEL_NAMES, levelByName } from "../kv/level.js";
@@ -6,10 +6,11 @@ import { renderReceipt } from "../kv/receipt.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
 import { KeyspaceChoice } from "./keyspace-choice.js";
 import type { MemcachedConnection } from "./memcached-connection.js";
+import { answerWatch } from "./memcached-watch.js";
 import { unknownLevelOf } from "./unknown-level.js";
 
 const USAGE =
-  "CLIENT_ERROR gamut takes: level [<name> | default], keyspace [<name>], token [<token>], explain [on | off]";
+  "CLIENT_ERROR gamut takes: level [<name> | default], keyspace [<name>], token [<token>], explain [on | off], watch [<prefix> ...], unwatch";
 
 type Run = (connection: MemcachedConnection, writer: MemcachedWriter, argument: string | null) => void;
 
@@ -18,12 +19,14 @@ const SUBCOMMANDS: Readonly<Record<string, Run>> = {
   keyspace: answerKeyspace,
   token: answerToken,
   explain: answerExplain,
+  unwatch: answerUnwatch,
 };
 
 export function answerGamut(connection: MemcachedConnection, writer: MemcachedWriter): void {
   const { request, words } = connection.parser;
   const name = words > 1 ? request.text(1) : "";
-  if (words > 3 || !Object.hasOwn(SUBCOMMANDS, name)) writer.word(USAGE);
+  if (name === "watch") answerWatch(connection, writer);
+  else if (words > 3 || !Object.hasOwn(SUBCOMMANDS, name)) writer.word(USAGE);
   else SUBCOMMANDS[name](connection, writer, words === 3 ? request.text(2) : null);
 }
 
@@ -77,4 +80,9 @@ function answerExplain(connection: MemcachedConnection, writer: MemcachedWriter,
   else {
     writer.word("CLIENT_ERROR no receipts are kept: send gamut explain on before the command that is to be explained");
   }
+}
+
+function answerUnwatch(connection: MemcachedConnection, writer: MemcachedWriter, argument: string | null): void {
+  if (argument === null) connection.unwatch();
+  writer.word(argument === null ? "OK" : USAGE);
 }

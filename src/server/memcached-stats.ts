@@ -1,7 +1,8 @@
-/** stats [general | settings | items | slabs | sizes | reset]: a line for what is known, and none for what is not. */
+/** stats [settings | items | slabs | sizes | conns | cachedump | reset]: a line for what is known, none for what is not. */
 import { ERROR, type MemcachedWriter } from "../codec/memcached/index.js";
 import { COMMAND_LIMITS } from "../kv/limits.js";
 import type { MemcachedConnection } from "./memcached-connection.js";
+import { answerCachedump, ONLY_CLASS } from "./memcached-dump.js";
 
 /** The version of memcached whose answers this wire is held against. */
 export const MEMCACHED_VERSION = "1.6.18";
@@ -11,16 +12,10 @@ type Lines = Readonly<Record<string, string | number>>;
 const SECTIONS: Readonly<Record<string, (connection: MemcachedConnection) => Lines>> = {
   "": generalLines,
   settings: settingsLines,
-  // There are no slabs, and so none with items.
-  items: () => ({}),
-  slabs: () => ({ active_slabs: 0, total_malloced: 0 }),
+  items: itemsLines,
+  slabs: slabsLines,
   sizes: () => ({ sizes_status: "disabled" }),
-};
-
-/** What a memcached without its debugging options says. */
-const REFUSALS: Readonly<Record<string, string>> = {
-  detail: "CLIENT_ERROR stats detail not allowed",
-  cachedump: "CLIENT_ERROR stats cachedump not allowed",
+  conns: connectionsLines,
 };
 
 export function answerStats(connection: MemcachedConnection, writer: MemcachedWriter): void {
@@ -30,7 +25,9 @@ export function answerStats(connection: MemcachedConnection, writer: MemcachedWr
     connection.counts.reset();
     connection.service.stats.reset();
     writer.word("RESET");
-  } else if (Object.hasOwn(REFUSALS, section)) writer.word(REFUSALS[section]);
+  } else if (section === "cachedump") answerCachedump(connection, writer);
+  // What memcached says where its options forbid it.
+  else if (section === "detail") writer.word("CLIENT_ERROR stats detail not allowed");
   else if (!Object.hasOwn(SECTIONS, section)) writer.word(ERROR);
   else {
     for (const [name, value] of Object.entries(SECTIONS[section](connection))) writer.stat(name, value);
@@ -44,7 +41,7 @@ function generalLines(connection: MemcachedConnection): Lines {
   const status = service.backend.status();
   const usage = process.resourceUsage();
   const nowMs = connection.wallMs();
-  const items = status.keyspaces.find((keyspace) => keyspace.name === session.keyspace)?.keys ?? null;
+  const items = itemsOf(connection, status);
   return {
     pid: process.pid,
     uptime: Math.max(0, Math.floor((nowMs - service.startedMs) / 1000)),
@@ -87,6 +84,54 @@ function generalLines(connection: MemcachedConnection): Lines {
   };
 }
 
+/** Keys of the connection's keyspace, those included that memcached's text cannot carry; null: this node cannot tell. */
+function itemsOf({ service, session }: MemcachedConnection, status = service.backend.status()): number | null {
+  return status.keyspaces.find(({ name }) => name === session.keyspace)?.keys ?? null;
+}
+
+/** There are no slabs. Clients that look for keys ask here for the classes to dump: there is one, if there are keys. */
+function itemsLines(connection: MemcachedConnection): Lines {
+  const items = itemsOf(connection) ?? 0;
+  return items === 0 ? {} : ofClass("items:", { number: items, evicted: 0, evicted_time: 0, outofmemory: 0 });
+}
+
+/** A chunk takes the largest value, and there is always one more. */
+function slabsLines(connection: MemcachedConnection): Lines {
+  const items = itemsOf(connection) ?? 0;
+  if (items === 0) return { active_slabs: 0, total_malloced: 0 };
+  const lines = ofClass("", { chunk_size: COMMAND_LIMITS.valueBytesMax, total_pages: 1, used_chunks: items });
+  return { ...lines, active_slabs: 1, total_malloced: 0 };
+}
+
+function ofClass(prefix: string, lines: Lines): Lines {
+  return Object.fromEntries(Object.entries(lines).map(([name, value]) => [`${prefix}${ONLY_CLASS}:${name}`, value]));
+}
+
+/** The memcached connections of this node, by their numbers here. */
+function connectionsLines(connection: MemcachedConnection): Lines {
+  const nowMs = connection.wallMs();
+  const lines: Record<string, string | number> = {};
+  for (const each of connection.service.connections.values()) {
+    const { id, socket, activeMs } = each;
+    lines[`${id}:addr`] = endpoint(socket.remoteAddress, socket.remotePort);
+    lines[`${id}:listen_addr`] = endpoint(socket.localAddress, socket.localPort);
+    lines[`${id}:state`] = stateOf(each, connection);
+    lines[`${id}:secs_since_last_cmd`] = Math.max(0, Math.floor((nowMs - activeMs) / 1000));
+  }
+  return lines;
+}
+
+function endpoint(address = "", port = 0): string {
+  return address.includes(":") ? `tcp6:[${address}]:${port}` : `tcp:${address}:${port}`;
+}
+
+/** In memcached's words. */
+function stateOf(each: MemcachedConnection, asking: MemcachedConnection): string {
+  if (each === asking) return "conn_parse_cmd";
+  if (each.watch !== null) return "conn_watch";
+  return each.socket.writableLength > 0 ? "conn_mwrite" : "conn_read";
+}
+
 function settingsLines({ service }: MemcachedConnection): Lines {
   const { facts, limits } = service;
   return {
@@ -100,7 +145,7 @@ function settingsLines({ service }: MemcachedConnection): Lines {
     auth_enabled_ascii: "no",
     item_size_max: COMMAND_LIMITS.valueBytesMax,
     flush_enabled: "yes",
-    dump_enabled: "no",
+    dump_enabled: "yes",
     shutdown_command: "no",
     binding_protocol: "ascii",
   };

@@ -178,8 +178,8 @@ describe("classic commands", () => {
     expect(stats.endsWith("END\r\n")).toBe(true);
     expect(await raw.tell("stats settings\r\n")).toMatch(/STAT item_size_max 1048576\r\n[\s\S]*END\r\n$/);
     await talk(raw, [
-      ["stats items\r\nstats nonsense\r\nstats reset\r\n", "END\r\nERROR\r\nRESET\r\n"],
-      ["stats cachedump 1 1\r\n", "CLIENT_ERROR stats cachedump not allowed\r\n"],
+      ["stats nonsense\r\nstats reset\r\n", "ERROR\r\nRESET\r\n"],
+      ["stats detail on\r\n", "CLIENT_ERROR stats detail not allowed\r\n"],
     ]);
     expect(await raw.tell("stats\r\n")).toContain("STAT get_hits 0\r\n");
   });

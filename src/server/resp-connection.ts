@@ -15,6 +15,7 @@ import {
 import { keyspaceNamed } from "../codec/resp/keyspace-name.js";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
+import type { KvError } from "../kv/errors.js";
 import { checkCommand } from "../kv/limits.js";
 import type { RequestId } from "../kv/request.js";
 import { ResultKind } from "../kv/result.js";
@@ -27,7 +28,7 @@ import { type Completion, RespReply } from "./resp-reply.js";
 import type { RespService } from "./resp-service.js";
 import { noteTime } from "./resp-times.js";
 import type { Transaction } from "./resp-transaction.js";
-import { notWhileWatching, type RespWatch, WHILE_WATCHING } from "./resp-watch.js";
+import { notWhileWatching, WHILE_WATCHING } from "./resp-watch.js";
 
 /** A client that speaks RESP: what it has set, and its way from a request to the store and back. */
 export class RespConnection extends ClientConnection<RespWriter, RespReply> implements CommandContext {
@@ -38,8 +39,6 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
   libraryVersion = "";
   readonly replyMode = new ReplyMode();
   transaction: Transaction | null = null;
-  /** Of GAMUT WATCH. */
-  watch: RespWatch | null = null;
   subscriptions: Subscriptions | null = null;
   private spoken: RespVersion = 2;
   /** Of the request that is being executed. */
@@ -191,18 +190,23 @@ export class RespConnection extends ClientConnection<RespWriter, RespReply> impl
     writer.error(error);
   }
 
+  writeRefusal(writer: RespWriter, error: KvError): void {
+    writer.error(errorText(error));
+  }
+
   protected lateRequest(ms: number): string {
     return `ERR Protocol error: a request did not arrive whole within ${ms} ms`;
   }
 
-  protected override drained(): void {
-    this.watch?.resume();
+  protected override hearOn(): void {
+    super.hearOn();
     this.subscriptions?.resume();
   }
 
-  protected override disposed(): void {
-    this.watch?.close();
+  override hearNoMore(): void {
+    super.hearNoMore();
     this.subscriptions?.close();
+    this.subscriptions = null;
   }
 
   // What commands ask.

@@ -119,10 +119,7 @@ export function answerQuit(connection: RespConnection, _request: Arguments, writ
 export function answerReset(connection: RespConnection, _request: Arguments, writer: RespWriter): void {
   connection.transaction = null;
   connection.watched.clear();
-  connection.subscriptions?.close();
-  connection.subscriptions = null;
-  connection.watch?.close();
-  connection.watch = null;
+  connection.hearNoMore();
   connection.name = "";
   connection.replyMode.choose("on");
   connection.session.explains = false;

@@ -5,6 +5,7 @@ import { Command, Op } from "../kv/command.js";
 import { checkCommand, SCAN_KEYS_MAX } from "../kv/limits.js";
 import type { ReplySink, Request } from "../kv/request.js";
 import { type Result, ResultKind } from "../kv/result.js";
+import { PageWalk } from "./page-walk.js";
 import type { RespConnection } from "./resp-connection.js";
 
 /** Keys of which RANDOMKEY draws one. */
@@ -18,8 +19,7 @@ export function answerKeys(connection: RespConnection, request: Arguments, write
     writer.error(errorText(error));
     return;
   }
-  connection.drainFirst();
-  new KeysWalk(connection, pattern).page("");
+  new KeysWalk(connection, pattern).begin();
 }
 
 /** To the store no pattern means all keys; here it is that of the empty key, which comes first. */
@@ -30,47 +30,41 @@ function pageOf(from: string, pattern: Uint8Array): Command {
   return scan;
 }
 
-/** Asks for the pages one after the other, each in a turn of its own: others get theirs in between. */
-class KeysWalk implements ReplySink {
+class KeysWalk extends PageWalk<RespWriter, RespConnection> {
   private readonly keys: string[] = [];
   private bytes = 0;
-  private readonly answer: (write: (writer: RespWriter) => void) => void;
 
   constructor(
-    private readonly connection: RespConnection,
+    connection: RespConnection,
     private readonly pattern: Uint8Array,
   ) {
-    this.answer = connection.answerLater();
+    super(connection);
   }
 
-  page(from: string): void {
-    this.connection.session.submit(pageOf(from, this.pattern), this, 0);
+  protected pageFrom(key: string): Command {
+    return pageOf(key, this.pattern);
   }
 
-  reply(_request: Request, result: Result): void {
-    if (result.kind === ResultKind.error) {
-      this.answer((writer) => renderError(writer, result));
-      return;
-    }
+  protected take(items: readonly Result[]): boolean {
     const onlyEmpty = this.pattern.length === 0;
-    for (const { key } of result.items ?? []) {
+    for (const { key } of items) {
       if (onlyEmpty && key !== "") continue;
       this.keys.push(key);
       this.bytes += key.length;
     }
-    const { keysReplyBytesMax } = this.connection.service.limits;
-    if (this.bytes > keysReplyBytesMax) {
-      const error = `ERR batch_too_large: the keys that match have more than ${keysReplyBytesMax} bytes: use SCAN`;
-      this.answer((writer) => writer.error(error));
-    } else if (result.key === "" || onlyEmpty) this.answer((writer) => this.write(writer));
-    else {
-      setImmediate(() => {
-        if (!this.connection.isClosed) this.page(result.key);
-      });
-    }
+    return !onlyEmpty && !this.isTooLarge;
   }
 
-  private write(writer: RespWriter): void {
+  private get isTooLarge(): boolean {
+    return this.bytes > this.connection.service.limits.keysReplyBytesMax;
+  }
+
+  protected write(writer: RespWriter): void {
+    if (this.isTooLarge) {
+      const { keysReplyBytesMax } = this.connection.service.limits;
+      writer.error(`ERR batch_too_large: the keys that match have more than ${keysReplyBytesMax} bytes: use SCAN`);
+      return;
+    }
     writer.array(this.keys.length);
     for (const key of this.keys) writer.bulkText(key);
   }

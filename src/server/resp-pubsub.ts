@@ -2,16 +2,13 @@
  * SUBSCRIBE, PSUBSCRIBE and their opposites: Redis' keyspace notifications, from a watch of the connection's keyspace.
  * There are no channels for messages between clients.
  */
-import { type Arguments, errorText, type RespWriter, renderError } from "../codec/resp/index.js";
+import type { Arguments, RespWriter } from "../codec/resp/index.js";
 import { keyspaceNamed } from "../codec/resp/keyspace-name.js";
 import type { Change } from "../kv/change-history.js";
-import { Command, Op } from "../kv/command.js";
-import { KvError } from "../kv/errors.js";
+import type { KvError } from "../kv/errors.js";
 import { Glob } from "../kv/glob.js";
 import { SCAN_PATTERN_BYTES_MAX } from "../kv/limits.js";
-import type { ReplySink, Request } from "../kv/request.js";
-import { type Result, ResultKind } from "../kv/result.js";
-import type { WatchHandle, WatchSink } from "../kv/watch.js";
+import { ConnectionWatch } from "./connection-watch.js";
 import { notificationOf } from "./notify-flags.js";
 import type { RespConnection } from "./resp-connection.js";
 
@@ -67,9 +64,8 @@ function subscribe(connection: RespConnection, request: Arguments, writer: RespW
     connection.subscriptions.add(names, isPattern, writer);
     return;
   }
-  connection.drainFirst();
-  connection.subscriptions = new Subscriptions(connection);
-  connection.subscriptions.begin(names, isPattern);
+  connection.subscriptions = new Subscriptions(connection, { names, isPattern });
+  connection.subscriptions.begin();
 }
 
 function prefixes(connection: RespConnection): [keyspace: string, keyevent: string] {
@@ -130,40 +126,26 @@ function confirm(writer: RespWriter, kind: string, name: string | null, count: n
 }
 
 /** The subscriptions of one connection, and the one watch that they go by. */
-export class Subscriptions implements ReplySink, WatchSink {
+export class Subscriptions extends ConnectionWatch<RespWriter, RespConnection> {
   private readonly channels = new Set<string>();
   private readonly patterns = new Map<string, Glob>();
   private readonly prefixes: [keyspace: string, keyevent: string];
-  private readonly answer: (write: (writer: RespWriter) => void) => void;
-  private handle: WatchHandle | null = null;
-  private first: { names: readonly string[]; isPattern: boolean } = { names: [], isPattern: false };
-  private closed = false;
 
-  constructor(private readonly connection: RespConnection) {
+  /** `first`: what the client has asked for to begin with. */
+  constructor(
+    connection: RespConnection,
+    private readonly first: { readonly names: readonly string[]; readonly isPattern: boolean },
+  ) {
+    super(connection, { prefix: "", keys: null, from: "", snapshot: false, values: false });
     this.prefixes = prefixes(connection);
-    this.answer = connection.answerLater();
   }
 
-  /** A read begins the watch: what is written after the answer is told of. */
-  begin(names: readonly string[], isPattern: boolean): void {
-    this.first = { names, isPattern };
-    this.connection.session.submit(new Command(Op.time), this, 0);
+  protected begun(writer: RespWriter): void {
+    this.add(this.first.names, this.first.isPattern, writer);
   }
 
-  reply(request: Request, result: Result): void {
-    if (this.closed) return;
-    const options = { prefix: "", keys: null, from: "", snapshot: false, values: false };
-    const begun = result.kind === ResultKind.error ? null : this.connection.session.watch(request, options, this);
-    if (begun === null || begun instanceof KvError) {
-      this.connection.subscriptions = null;
-      this.answer((writer) => {
-        if (begun === null) renderError(writer, result);
-        else writer.error(errorText(begun));
-      });
-      return;
-    }
-    this.handle = begun;
-    this.answer((writer) => this.add(this.first.names, this.first.isPattern, writer));
+  protected override forget(): void {
+    this.connection.subscriptions = null;
   }
 
   get count(): number {
@@ -185,21 +167,6 @@ export class Subscriptions implements ReplySink, WatchSink {
   remove(name: string, isPattern: boolean): void {
     if (isPattern) this.patterns.delete(name);
     else this.channels.delete(name);
-  }
-
-  resume(): void {
-    this.handle?.resume();
-  }
-
-  close(): void {
-    this.closed = true;
-    this.handle?.close();
-  }
-
-  // What the watch tells.
-
-  ready(): boolean {
-    return this.connection.hasRoom;
   }
 
   changed(change: Change): void {
@@ -226,13 +193,9 @@ export class Subscriptions implements ReplySink, WatchSink {
 
   /** Nothing can tell a client of Redis that it has missed something but the end of its connection. */
   ended(error: KvError): void {
-    this.connection.subscriptions = null;
-    this.connection.unasked.error(errorText(error));
+    this.forget();
+    this.connection.writeRefusal(this.connection.unasked, error);
     this.connection.endWhenAnswered();
-  }
-
-  flush(): void {
-    this.connection.flushUnasked();
   }
 
   // It asks for no snapshot and tells no positions.

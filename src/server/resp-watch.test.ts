@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { RawClient } from "./testing/raw-client.js";
-import { closeOpen, serve } from "./testing/serve.js";
+import { closeOpen, open, serve } from "./testing/serve.js";
 
 afterEach(closeOpen);
 
@@ -145,8 +147,8 @@ test("a reader that takes nothing costs no more than its output, and is told wha
   expect(await heard(raw, 1)).toMatchObject([expect.stringMatching(/^>6 watch put k\d+/)]);
 });
 
-test("a connection that closes watches no more", async () => {
-  const { client, backend } = await serve();
+test("a connection that closes watches no more, nor does one that is hanging up", async () => {
+  const { client, backend, listener } = await serve();
   const raw = await client();
   await raw.ask(["GAMUT", "WATCH", "", "VALUES"]);
   const { history } = backend.keyspaces.get("default")!;
@@ -155,4 +157,13 @@ test("a connection that closes watches no more", async () => {
   const deadline = Date.now() + 10_000;
   while (history.valueWatchers > 0 && Date.now() < deadline) await new Promise((done) => setTimeout(done, 2));
   expect(history.valueWatchers).toBe(0);
+  // Its own side stays open.
+  const halfOpen = connect({ port: listener.port, host: "127.0.0.1", allowHalfOpen: true });
+  open.push({ close: () => halfOpen.destroy() });
+  halfOpen.resume();
+  halfOpen.write("HELLO 3\r\nGAMUT WATCH\r\nSUBSCRIBE __keyspace@0__:k\r\n");
+  while (history.watchers < 2 && Date.now() < deadline) await new Promise((done) => setTimeout(done, 2));
+  halfOpen.write("QUIT\r\n");
+  await once(halfOpen, "end");
+  expect(history.watchers).toBe(0);
 });

@@ -1,10 +1,12 @@
 /** Clients of memcached, written by others, on three real nodes. */
-import { execFile, execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { Memcache } from "memcache";
 import Memcached, { type Values } from "memcached";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { libmemcachedTool } from "../../src/server/testing/libmemcached.js";
 import { RawClient } from "../../src/server/testing/raw-client.js";
+import { nextChangeLine, shownWatchLines, type WatchLine } from "../../src/server/testing/watch-lines.js";
 import { Cluster } from "./cluster.js";
 import { until } from "./wait.js";
 
@@ -22,20 +24,7 @@ function addresses(): string[] {
   return cluster.members.map(({ clientPort }) => `127.0.0.1:${clientPort}`);
 }
 
-/** Debian's name; elsewhere it is memcapable. "" where there is none. */
-function memcapable(): string {
-  for (const program of ["memccapable", "memcapable"]) {
-    try {
-      execFileSync("which", [program]);
-      return program;
-    } catch {
-      // Perhaps under its other name.
-    }
-  }
-  return "";
-}
-
-const program = memcapable();
+const program = libmemcachedTool("memccapable", "memcapable");
 const missing = "memcapable (libmemcached-tools) is not installed";
 
 it.runIf(program === "")(`memcapable is there (${missing})`, (context) => {
@@ -50,6 +39,26 @@ it.runIf(program !== "")("memcapable finds nothing wrong, whichever node it asks
     expect(stdout.match(/\[pass\]/g)).toHaveLength(27);
   }
 });
+
+const memcdump = libmemcachedTool("memcdump", "memdump");
+
+it.runIf(memcdump !== "")(
+  "memcdump tells the keys, memccat and memcrm take them, whichever node they ask",
+  async () => {
+    const [first, second, third] = cluster.members.map(({ clientPort }) => `--servers=127.0.0.1:${clientPort}`);
+    const [cat, rm] = [libmemcachedTool("memccat", "memcat"), libmemcachedTool("memcrm", "memrm")];
+    const raw = await RawClient.connect(cluster.members[0].clientPort);
+    expect(await raw.tell("flush_all\r\nset dumped:a 0 0 3\r\none\r\nset dumped:b 0 100 3\r\ntwo\r\n")).toMatch(/^OK/);
+    const { stdout } = await run(memcdump, [second]);
+    expect(stdout).toBe("dumped:a\ndumped:b\n");
+    const keys = stdout.trimEnd().split("\n");
+    expect((await run(cat, [third, ...keys])).stdout.split("\n").filter((line) => line !== "")).toEqual(["one", "two"]);
+    await run(rm, [third, ...keys]);
+    expect((await run(memcdump, [first])).stdout).toBe("");
+    expect(await raw.tell("stats items\r\n")).toBe("END\r\n");
+    raw.close();
+  },
+);
 
 describe("the npm client memcache", () => {
   let client: Memcache;
@@ -168,6 +177,64 @@ it("a person with nc: the plain dialect, on different nodes", async () => {
   );
   first.close();
   second.close();
+});
+
+/** Has begun to watch; answers where. */
+async function watching(raw: RawClient, options: string): Promise<string> {
+  raw.sendBytes(`gamut watch ${options}\r\n`);
+  return /^WATCHING ([0-9a-f]+)\r\n$/.exec(await raw.through("\r\n"))![1];
+}
+
+it("a watch tells of what is written at any node, and goes on at another one", async () => {
+  const [first, second, third] = await Promise.all(
+    cluster.members.map(({ clientPort }) => RawClient.connect(clientPort)),
+  );
+  await first.tell("flush_all\r\nset w:1 0 0 3\r\none\r\n");
+  await watching(second, "w: snapshot values");
+  const [record, end] = await shownWatchLines(second, 2);
+  expect([record.replace(/c\d+/, "c"), end]).toEqual(["RECORD w:1 c =one", "SNAPSHOT-END p"]);
+  await first.tell("set w:2 0 0 3\r\ntwo\r\nset other 0 0 1\r\nx\r\ndelete w:1\r\nset w:3 0 1 1\r\n3\r\n");
+  const heard: WatchLine[] = [];
+  while (heard.length < 4) heard.push(await nextChangeLine(second));
+  expect(heard.map(({ kind, key, value }) => `${kind} ${key} ${value}`)).toEqual([
+    "PUT w:2 two",
+    "DELETE w:1 null",
+    "PUT w:3 3",
+    "EXPIRE w:3 null",
+  ]);
+  expect(await watching(third, `w: from ${heard[0].position}`)).toBe(heard[0].position);
+  for (const { kind, key, version, position } of heard.slice(1)) {
+    expect(await nextChangeLine(third)).toEqual({ kind, key, version, position, value: null, error: "" });
+  }
+  for (const raw of [first, second, third]) raw.close();
+});
+
+it("a keyspace of gossip is watched in the same way", async () => {
+  const [first, ...others] = await Promise.all(cluster.members.map(({ clientPort }) => RawClient.connect(clientPort)));
+  const [second, third] = others;
+  await first.ask(["GAMUT", "KEYSPACE", "CREATE", "rumours", "PROTOCOL", "gossip"], ["SELECT", "rumours"]);
+  // Both nodes note changes from here on.
+  for (const raw of others) {
+    expect(await raw.tell("gamut keyspace rumours\r\n")).toBe("OK\r\n");
+    await watching(raw, '"" values');
+  }
+  await first.ask(["SET", "said", "there"], ["SET", "a b", "too"]);
+  const { position, ...said } = await nextChangeLine(second);
+  expect(said).toMatchObject({ kind: "PUT", key: "said", value: "there" });
+  expect(await nextChangeLine(second)).toMatchObject({ kind: "PUT", key: "a b", value: "too" });
+  await first.ask(["DEL", "said"]);
+  expect(await nextChangeLine(second)).toMatchObject({ kind: "DELETE", key: "said", value: null });
+  await third.through("DELETE");
+  await third.tell("gamut unwatch\r\n");
+  await watching(third, `"" from ${position}`);
+  // At least once: what came before may come again.
+  const again: string[] = [];
+  while (again.at(-1) !== "DELETE said") {
+    const { kind, key } = await nextChangeLine(third);
+    again.push(`${kind} ${key}`);
+  }
+  expect(again).toContain("PUT a b");
+  for (const raw of [first, ...others]) raw.close();
 });
 
 it("levels are chosen, refused and shown; a token takes what was seen to another node", async () => {

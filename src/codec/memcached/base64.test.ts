@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { Random } from "../../core/random.js";
-import { decodeBase64 } from "./base64.js";
+import { decodeBase64, encodeBase64 } from "./base64.js";
 
 test("every key comes back as it was", () => {
   const random = new Random(3);
   for (let i = 0; i < 5_000; i += 1) {
     const bytes = Buffer.from(Array.from({ length: 1 + random.below(40) }, () => random.below(256)));
     expect(decodeBase64(bytes.toString("base64"))).toBe(bytes.toString("latin1"));
+    expect(encodeBase64(bytes.toString("latin1"))).toBe(bytes.toString("base64"));
   }
 });
 

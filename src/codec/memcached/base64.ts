@@ -22,3 +22,16 @@ export function decodeBase64(text: string): string | null {
   }
   return bytes;
 }
+
+/** Of one char a byte. */
+export function encodeBase64(bytes: string): string {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 3) {
+    const three =
+      (bytes.charCodeAt(at) << 16) | ((bytes.charCodeAt(at + 1) || 0) << 8) | (bytes.charCodeAt(at + 2) || 0);
+    const chars = Math.min(bytes.length - at, 3) + 1;
+    for (let i = 0; i < chars; i += 1) text += ALPHABET[(three >> (18 - 6 * i)) & 63];
+    text += "=".repeat(4 - chars);
+  }
+  return text;
+}

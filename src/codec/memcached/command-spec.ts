@@ -52,7 +52,7 @@ export class MemcachedSpec {
   }
 
   /** Its line may name many keys. */
-  get isRetrieval(): boolean {
+  get namesKeys(): boolean {
     return this.wordsMax === KEYS;
   }
 

@@ -38,7 +38,7 @@ export const MEMCACHED_COMMANDS: readonly MemcachedSpec[] = [
   new MemcachedSpec("quit", 1, FLAGS, 0, null, null),
   new MemcachedSpec("shutdown", 1, 2, 0, null, null),
   new MemcachedSpec("dialect", 2, 2, 0, null, null),
-  new MemcachedSpec("gamut", 1, FLAGS, 0, null, null),
+  new MemcachedSpec("gamut", 1, KEYS, 0, null, null),
 ];
 
 /** `get KEY …` of the plain dialect. */

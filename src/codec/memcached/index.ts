@@ -3,6 +3,7 @@ export type { MemcachedSpec, RenderContext, ReplyShape } from "./command-spec.js
 export { MEMCACHED_COMMANDS, PLAIN_SET } from "./commands.js";
 export { MemcachedCounts } from "./counts.js";
 export * from "./errors.js";
+export { isTextKey, keyOfWord, keyWord } from "./key-text.js";
 export type { MetaRequest } from "./meta-request.js";
 export { exptime, u32 } from "./numbers.js";
 export { MEMCACHED_LIMITS, MemcachedParser } from "./parser.js";

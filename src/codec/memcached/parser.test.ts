@@ -29,7 +29,7 @@ function parse(chunks: readonly string[], limits: MemcachedLimits = MEMCACHED_LI
   return { requests, error: "", partial: parser.partial };
 }
 
-const SMALL: MemcachedLimits = { lineBytesMax: 60, retrievalBytesMax: 90, valueBytesMax: 30, droppedBytesMax: 99 };
+const SMALL: MemcachedLimits = { lineBytesMax: 60, keysLineBytesMax: 90, valueBytesMax: 30, droppedBytesMax: 99 };
 
 const WHOLE: readonly string[] = [
   "get x\r\n",
@@ -58,6 +58,8 @@ const CORPUS: readonly string[] = [
   `${"x".repeat(60)}\r\n`,
   "x".repeat(61),
   `get ${"k".repeat(86)}\n`,
+  `gamut watch k${" k".repeat(38)}\n`,
+  `gamut watch k${" k".repeat(39)}\nmn\n`,
   `get ${"k".repeat(87)}`,
   `getx ${"k".repeat(60)}\n`,
   "set k 0 0 5\r\nhel",

@@ -10,8 +10,8 @@ import { wholeNumber } from "./numbers.js";
 export interface MemcachedLimits {
   /** A command line, without its end. */
   readonly lineBytesMax: number;
-  /** The line of a get or its kin, which may name many keys. */
-  readonly retrievalBytesMax: number;
+  /** The line of a command that may name many keys: of a get or its kin, and of gamut. */
+  readonly keysLineBytesMax: number;
   readonly valueBytesMax: number;
   /** A data block that is too large is dropped as it comes; past this the connection is closed. */
   readonly droppedBytesMax: number;
@@ -19,7 +19,7 @@ export interface MemcachedLimits {
 
 export const MEMCACHED_LIMITS: MemcachedLimits = {
   lineBytesMax: 8_192,
-  retrievalBytesMax: 262_144,
+  keysLineBytesMax: 262_144,
   valueBytesMax: COMMAND_LIMITS.valueBytesMax,
   droppedBytesMax: 64 * 1_048_576,
 };
@@ -81,7 +81,7 @@ export class MemcachedParser extends RequestParser {
     let end = this.start;
     while (end < this.limit && this.bytes[end] !== SPACE) end += 1;
     const spec = findMemcachedCommand(this.bytes, this.start, end);
-    return spec?.isRetrieval ? this.limits.retrievalBytesMax : this.limits.lineBytesMax;
+    return spec?.namesKeys ? this.limits.keysLineBytesMax : this.limits.lineBytesMax;
   }
 
   /** Words are what stands between spaces. */

@@ -63,18 +63,31 @@ export class RawClient {
   }
 
   /** The next of what comes, through the first `end` (latin1). */
-  async through(end: string, timeoutMs = 10_000): Promise<string> {
+  through(end: string, timeoutMs = 10_000): Promise<string> {
+    return this.upTo(JSON.stringify(end), timeoutMs, (received) => {
+      const at = received.indexOf(end, 0, "latin1");
+      return at < 0 ? -1 : at + end.length;
+    });
+  }
+
+  /** The next `count` bytes of what comes (latin1). */
+  take(count: number, timeoutMs = 10_000): Promise<string> {
+    return this.upTo(`${count} bytes`, timeoutMs, ({ length }) => (length < count ? -1 : count));
+  }
+
+  /** `endIn`: where what is wanted ends; -1: not yet. */
+  private async upTo(what: string, timeoutMs: number, endIn: (received: Buffer) => number): Promise<string> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const at = this.received.indexOf(end, 0, "latin1");
-      if (at >= 0) {
-        const text = this.received.subarray(0, at + end.length).toString("latin1");
-        this.received = this.received.subarray(at + end.length);
+      const end = endIn(this.received);
+      if (end >= 0) {
+        const text = this.received.subarray(0, end).toString("latin1");
+        this.received = this.received.subarray(end);
         return text;
       }
       if (Date.now() > deadline || this.closed) {
         const rest = JSON.stringify(this.received.subarray(0, 200).toString("latin1"));
-        throw new Error(`no ${JSON.stringify(end)}; ${this.closed ? "closed" : "timeout"}; rest: ${rest}`);
+        throw new Error(`no ${what}; ${this.closed ? "closed" : "timeout"}; rest: ${rest}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 1));
     }

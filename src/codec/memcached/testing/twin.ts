@@ -27,8 +27,8 @@ export function readRequests(input: string, limits: MemcachedLimits): Reading {
   while (at < input.length) {
     const newline = input.indexOf("\n", at);
     const line = newline < 0 ? input.slice(at) : input.slice(at, newline);
-    const isRetrieval = /^(get|gets|gat|gats)(?= |$)/.test(line);
-    const limit = isRetrieval ? limits.retrievalBytesMax : limits.lineBytesMax;
+    const namesKeys = /^(get|gets|gat|gats|gamut)(?= |$)/.test(line);
+    const limit = namesKeys ? limits.keysLineBytesMax : limits.lineBytesMax;
     if (line.length > limit) {
       return { requests, error: `CLIENT_ERROR the line is longer than ${limit} bytes`, partial: false };
     }
