@@ -105,9 +105,12 @@ describe("records", () => {
     for (const name of names.slice(5)) await out("incr", name);
     expect(await out("scan", "--match", "page:*", "--count", "7")).toBe(`${names.join("\n")}\n`);
     expect(await out("scan", "--match", "page:*", "--limit", "3")).toBe(`${names.slice(0, 3).join("\n")}\n`);
+    const last = [...names].reverse();
+    expect(await out("scan", "--match", "page:*", "--count", "7", "--reverse")).toBe(`${last.join("\n")}\n`);
+    expect(await out("scan", "--match", "page:*", "--limit", "2", "--reverse")).toBe("page:24\npage:23\n");
     await out("set", "line\nbreak", "x");
     expect(await out("scan", "--match", "line*", "--json")).toBe('"line\\nbreak"\n');
-    expect(await out("scan", "--match", "none*")).toBe("");
+    for (const none of ["none*", ""]) expect(await out("scan", "--match", none)).toBe("");
     expect((await run(["scan", "--count", "0"])).code).toBe(2);
   }, 30_000);
 });

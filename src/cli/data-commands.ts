@@ -1,11 +1,13 @@
 /** `gamut get set del incr scan`: records from the shell. */
 import { Command, InvalidArgumentError } from "commander";
+import { MATCHES_NOTHING } from "../codec/resp/key-commands.js";
+import { CommandFlag, Op, Command as Operation } from "../kv/command.js";
 import { casCommand } from "./cas-command.js";
 import type { Client } from "./client.js";
 import { withExamples } from "./examples.js";
 import { CliError, Exit } from "./exit.js";
 import { jsonValue, printable, readStdin, utf8Text, writeLine, writeOut, writeValue } from "./output.js";
-import { type Reply, textOf } from "./reply-reader.js";
+import type { Reply } from "./reply-reader.js";
 import { addSessionFlags, atLeastOne, duration, type SessionFlags, wholeNumber, withClient } from "./session-flags.js";
 
 /** Keys asked for at a time. */
@@ -147,6 +149,7 @@ interface ScanFlags extends SessionFlags {
   readonly match?: string;
   readonly count: number;
   readonly limit: number;
+  readonly reverse: boolean;
 }
 
 function scanCommand(): Command {
@@ -155,6 +158,7 @@ function scanCommand(): Command {
     .option("-m, --match <glob>", "only keys that match: * ? [a-z] \\x")
     .option("--count <n>", "keys to look at for each request", atLeastOne, SCAN_COUNT)
     .option("--limit <n>", "stop after so many keys; 0 is no limit", wholeNumber, 0)
+    .option("--reverse", "from the last key to the first", false)
     .action((flags: ScanFlags) =>
       withClient(flags, "reads", async (client) => {
         await scan(client, flags);
@@ -163,23 +167,27 @@ function scanCommand(): Command {
     );
   return withExamples(addSessionFlags(command), [
     "gamut scan --match 'user:*' --limit 10",
+    "gamut scan --reverse --limit 1     # the last key",
     "gamut scan --json     # a JSON string a line: keys may hold line breaks",
   ]);
 }
 
 async function scan(client: Client, flags: ScanFlags): Promise<void> {
-  const filter = flags.match === undefined ? [] : ["MATCH", flags.match];
   const limit = flags.limit === 0 ? Number.POSITIVE_INFINITY : flags.limit;
   let written = 0;
-  let cursor = "0";
-  do {
-    const page = await client.demand(["SCAN", cursor, ...filter, "COUNT", String(flags.count)]);
-    const [next, keys] = page as [Reply, Reply[]];
-    const shown = keys.slice(0, limit - written) as Uint8Array[];
+  let from: string | null = "";
+  while (from !== null && written < limit) {
+    const page = new Operation(Op.scan, from);
+    page.value = flags.match === "" ? MATCHES_NOTHING : Buffer.from(flags.match ?? "");
+    page.limit = flags.count;
+    if (flags.reverse) page.flags = CommandFlag.reverse;
+    const { items, key } = await client.operate(page);
+    const shown = items!.slice(0, limit - written);
     written += shown.length;
-    if (shown.length > 0) await writeOut(Buffer.concat(shown.map((key) => keyLine(key, flags.json))));
-    cursor = textOf(next);
-  } while (cursor !== "0" && written < limit);
+    const lines = shown.map((item) => keyLine(Buffer.from(item.key, "latin1"), flags.json));
+    if (shown.length > 0) await writeOut(Buffer.concat(lines));
+    from = key === "" ? null : key;
+  }
 }
 
 function keyLine(key: Uint8Array, json: boolean): Uint8Array {

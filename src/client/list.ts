@@ -1,6 +1,7 @@
 import { latin1Decode, latin1Encode } from "../core/bytes.js";
-import { Command, Op } from "../kv/command.js";
+import { Command, CommandFlag, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
+import { nextKey } from "../kv/key-range.js";
 import type { Result } from "../kv/result.js";
 import { tokenFromText, tokenToText } from "../kv/token.js";
 import type { RawOutcome } from "./call.js";
@@ -12,21 +13,24 @@ import type { ValueCodec } from "./values.js";
 import { toVersionstamp } from "./versionstamp.js";
 
 const BATCH_SIZE = 500;
-/** Before a cursor's hex: the empty key has a cursor as well, and the end's is "". */
+/** Before a cursor's key: the empty key has a cursor as well, and the end's is "". */
 const CURSOR_MARK = "k";
+const REVERSE_CURSOR_MARK = "r";
 
 export interface ListOptions extends CallOptions {
   /** Records in all. Default: no limit. */
   readonly limit?: number;
-  /** Where another list has stopped: its `cursor`. */
+  /** Where another list of the same direction has stopped: its `cursor`. */
   readonly cursor?: string;
+  /** From the last key to the first, of the same bounds. Default: false. */
+  readonly reverse?: boolean;
   /** Records asked for at once, up to 10,000; default 500. A page ends early after 1 MiB. */
   readonly batchSize?: number;
 }
 
 export const LIST_OPTIONS: OptionNames<ListOptions> = {
   ...CALL_OPTIONS,
-  ...{ limit: true, cursor: true, batchSize: true },
+  ...{ limit: true, cursor: true, reverse: true, batchSize: true },
 };
 
 /** A record that was there. */
@@ -42,11 +46,12 @@ export interface ListEntry<V, K extends Key> {
  */
 export class List<V, K extends Key> implements AsyncIterableIterator<ListEntry<V, K>> {
   private readonly range: KeyRange;
+  private readonly reverse: boolean;
   private readonly batchSize: number;
   private left: number;
   private page: readonly Result[] = [];
   private at = 0;
-  /** Where the next page begins; null: there is none. */
+  /** Where the next page begins, in reverse what it lies below ("": nothing bounds it); null: there is none. */
   private following: string | null;
 
   constructor(
@@ -56,18 +61,27 @@ export class List<V, K extends Key> implements AsyncIterableIterator<ListEntry<V
     private readonly call: (command: Command) => Promise<RawOutcome>,
   ) {
     checkOptions("list", options, LIST_OPTIONS);
-    const { limit, cursor, batchSize = BATCH_SIZE } = options;
+    const { limit, cursor, batchSize = BATCH_SIZE, reverse = false } = options;
     this.range = keyRange("list", selector);
+    if (typeof reverse !== "boolean") throw badRequest(`reverse is ${reverse}; it must be true or false`);
+    this.reverse = reverse;
     this.batchSize = wholeNumber("batchSize", batchSize);
     this.left = limit === undefined ? Number.POSITIVE_INFINITY : wholeNumber("limit", limit);
-    const start = cursor === undefined ? this.range.start : keyAt(cursor, this.range);
-    this.following = this.range.end !== "" && start >= this.range.end ? null : start;
+    const from = cursor === undefined ? null : keyAt(cursor, reverse);
+    const { start, end } = reverse ? endedAt(from, this.range) : begunAt(from, this.range);
+    if (end !== "" && start >= end) this.following = null;
+    else this.following = reverse ? end : start;
   }
 
   /** Where another list of the same bounds goes on after the last record that was given out; "" at the end. */
   get cursor(): string {
-    const next = this.at < this.page.length ? this.page[this.at].key : this.following;
-    return next === null ? "" : CURSOR_MARK + tokenToText(latin1Encode(next));
+    const next = this.at < this.page.length ? this.boundOf(this.page[this.at].key) : this.following;
+    return next === null ? "" : markOf(this.reverse) + tokenToText(latin1Encode(next));
+  }
+
+  /** Of a page that has this key first. */
+  private boundOf(key: string): string {
+    return this.reverse ? nextKey(key) : key;
   }
 
   [Symbol.asyncIterator](): this {
@@ -91,9 +105,11 @@ export class List<V, K extends Key> implements AsyncIterableIterator<ListEntry<V
     return { done: false, value: entry };
   }
 
-  private async turnPage(start: string): Promise<void> {
-    const command = new Command(Op.range, start);
-    command.value = latin1Encode(this.range.end);
+  private async turnPage(bound: string): Promise<void> {
+    const { range, reverse } = this;
+    const command = new Command(Op.range, reverse ? range.start : bound);
+    command.value = latin1Encode(reverse ? bound : range.end);
+    if (reverse) command.flags = CommandFlag.reverse;
     command.limit = Math.min(this.batchSize, this.left);
     const raw = await this.call(command);
     if (raw.kind !== "ok") throw new GamutError(raw);
@@ -103,16 +119,41 @@ export class List<V, K extends Key> implements AsyncIterableIterator<ListEntry<V
   }
 }
 
+function markOf(reverse: boolean): string {
+  return reverse ? REVERSE_CURSOR_MARK : CURSOR_MARK;
+}
+
 /** @throws GamutError bad_request */
-function keyAt(cursor: string, range: KeyRange): string {
+function keyAt(cursor: string, reverse: boolean): string {
   if (cursor === "") throw badCursor("the list that gave it was at its end");
-  const bytes = cursor.startsWith(CURSOR_MARK) ? tokenFromText(cursor.slice(CURSOR_MARK.length)) : null;
+  const mark = cursor[0];
+  const isCursor = mark === CURSOR_MARK || mark === REVERSE_CURSOR_MARK;
+  const bytes = isCursor ? tokenFromText(cursor.slice(1)) : null;
   if (bytes === null || bytes instanceof KvError) throw badCursor("it is none that a list has given");
-  const key = latin1Decode(bytes);
-  if (key < range.start) throw badCursor("it lies before the bounds of this list");
-  return key;
+  if (mark !== markOf(reverse)) {
+    throw badCursor(`it is of a list ${reverse ? "without" : "with"} reverse, and goes on only there`);
+  }
+  return latin1Decode(bytes);
+}
+
+/** The part of a range from this key on; null: all of it. @throws GamutError bad_request */
+function begunAt(key: string | null, { start, end }: KeyRange): Pick<KeyRange, "start" | "end"> {
+  if (key === null) return { start, end };
+  if (key < start) throw badCursor("it lies before the bounds of this list");
+  return { start: key, end };
+}
+
+/** The part of a range before this key; null: all of it. @throws GamutError bad_request */
+function endedAt(key: string | null, { start, end }: KeyRange): Pick<KeyRange, "start" | "end"> {
+  if (key === null) return { start, end };
+  if (end !== "" && (key === "" || key > end)) throw badCursor("it lies behind the bounds of this list");
+  return { start, end: key };
 }
 
 function badCursor(why: string): GamutError {
-  return new GamutError(callError("bad_request", `the cursor cannot be used: ${why}`));
+  return badRequest(`the cursor cannot be used: ${why}`);
+}
+
+function badRequest(message: string): GamutError {
+  return new GamutError(callError("bad_request", message));
 }

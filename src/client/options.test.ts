@@ -53,6 +53,8 @@ test("a call with an option that there is not does nothing, and says so at once"
   const outcome = await gamut.set("k", "v", 5 as never);
   expect((outcome as { message: string }).message).toContain("the options of this call are 5");
   expect(() => gamut.list({ prefix: "" }, untyped({ max: 5 }))).toThrow(TypeError);
+  const backwards = untyped({ reverse: "yes" });
+  expect(() => gamut.list({ prefix: "" }, backwards)).toThrow("bad_request: reverse is yes; it must be true or false");
   gamut.close();
 });
 

@@ -19,29 +19,33 @@ test("holds and visits what a plain sorted object does", () => {
     expect(state.get(key)).toBe(twin.get(key));
     expect(state.size).toBe(twin.size);
     if (i % 300 !== 0) continue;
-    const start = random.chance(0.2) ? "" : String.fromCharCode(random.below(256));
-    const end = String.fromCharCode(random.below(257));
+    const known = [...twin.keys()];
+    const bound = (): string =>
+      known.length > 0 && random.chance(0.4) ? random.pick(known) : String.fromCharCode(random.below(257));
+    const start = random.chance(0.2) ? "" : bound();
+    const end = bound();
     const most = random.chance(0.5) ? 10 : Number.POSITIVE_INFINITY;
-    const visited: [string, Uint8Array][] = [];
-    state.range(start, end, (k, v) => {
-      visited.push([k, v]);
-      return visited.length < most;
-    });
-    const sorted = [...twin].sort(([a], [b]) => (a < b ? -1 : 1));
-    expect(visited).toEqual(sorted.filter(([k]) => k >= start && k < end).slice(0, most));
+    const inside = [...twin].filter(([k]) => k >= start && k < end).sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const reverse of [false, true]) {
+      const visited: [string, Uint8Array][] = [];
+      const visit = (k: string, v: Uint8Array): boolean => visited.push([k, v]) < most;
+      if (reverse) state.reverseRange(start, end, visit);
+      else state.range(start, end, visit);
+      expect(visited).toEqual((reverse ? [...inside].reverse() : inside).slice(0, most));
+    }
   }
 });
 
 test("an empty one visits nothing", () => {
   const state = new MapState();
+  const visitNothing = (): void => {
+    state.range("", "\u0100", () => expect.fail("visited"));
+    state.reverseRange("", "\u0100", () => expect.fail("visited"));
+  };
   state.delete("a");
-  state.range("", "\u0100", () => {
-    throw new Error("visited");
-  });
+  visitNothing();
   state.put("a", Uint8Array.of(1));
   state.delete("a");
   expect(state.size).toBe(0);
-  state.range("", "\u0100", () => {
-    throw new Error("visited");
-  });
+  visitNothing();
 });

@@ -26,4 +26,8 @@ export class MapState implements State {
   range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
     this.keys.range(start, end, (key) => visit(key, this.values.get(key)!));
   }
+
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    this.keys.reverseRange(start, end, (key) => visit(key, this.values.get(key)!));
+  }
 }

@@ -46,6 +46,21 @@ export class SortedKeys {
     }
   }
 
+  /** As {@link range}, of the same bounds, in descending order. */
+  reverseRange(start: string, end: string, visit: (key: string) => boolean): void {
+    if (this.chunks.length === 0) return;
+    let at = this.chunkFor(end);
+    let place = lowerBound(this.chunks[at], end) - 1;
+    while (at >= 0) {
+      const chunk = this.chunks[at];
+      for (; place >= 0; place -= 1) {
+        if (chunk[place] < start || !visit(chunk[place])) return;
+      }
+      at -= 1;
+      if (at >= 0) place = this.chunks[at].length - 1;
+    }
+  }
+
   /** Index of the last chunk that begins at or below `key`, or 0. */
   private chunkFor(key: string): number {
     let low = 0;

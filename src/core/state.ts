@@ -9,4 +9,6 @@ export interface State {
   delete(key: string): void;
   /** Visits `start <= key < end` in ascending order until `visit` answers false. The state must not change meanwhile. */
   range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void;
+  /** As {@link range}, of the same bounds, in descending order. */
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void;
 }

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { AssertionError } from "../core/assert.js";
 import { ByteReader, ByteWriter, CodecError, latin1Encode } from "../core/bytes.js";
 import { Random } from "../core/random.js";
-import { Command, NO_DEADLINE, Op, setCommand } from "./command.js";
+import { Command, CommandFlag, NO_DEADLINE, Op, setCommand } from "./command.js";
 import { decodeCommand, encodeCommand } from "./command-codec.js";
 import { CommandGenerator } from "./testing/generator.js";
 
@@ -47,6 +47,7 @@ const simple: fc.Arbitrary<Command> = fc.oneof(
   }),
   only([Op.rename, Op.copy], { key, keys: fc.tuple(key), ...options }),
   only([Op.scan, Op.range], { key, limit: fc.nat(0xffffffff), value: bytes }),
+  only([Op.scan, Op.range], { key, limit: fc.nat(0xffffffff), value: bytes, flags: fc.constant(CommandFlag.reverse) }),
   only([Op.set, Op.append, Op.incrementDecimal], { key, value: bytes, ...options }),
   only([Op.increment], { key, integer: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), ...options }),
   only([Op.expire], { key, ...options }),
@@ -102,6 +103,15 @@ test("a DEL without options is as long as the keys that it names", () => {
   expect(encode(build(Op.delete, { keys: ["key"], flags: 512 })).length).toBe(1 + 3 + 4 + 2 + 3);
 });
 
+test("a range that is not reversed has no options, as it was before there were reversed ones", () => {
+  const range = build(Op.range, { key: "a", value: latin1Encode("b"), limit: 3 });
+  expect([...encode(range)]).toEqual([11, 1, 0, 97, 3, 0, 0, 0, 1, 0, 0, 0, 98]);
+  range.flags = CommandFlag.reverse;
+  expect([...encode(range)]).toEqual([11 | 128, 1, 0, 32, 1, 0, 97, 3, 0, 0, 0, 1, 0, 0, 0, 98]);
+  const scan = build(Op.scan, { key: "a", limit: 3 });
+  expect([...encode(scan)]).toEqual([6, 1, 0, 97, 3, 0, 0, 0, 0, 0, 0, 0]);
+});
+
 test("a command cut short is a codec error at every length", () => {
   const generator = new CommandGenerator(new Random(1));
   for (let i = 0; i < 300; i += 1) {
@@ -151,7 +161,7 @@ test("refuses by name what it does not know", () => {
   expect(decode(Op.get | 128, 0)).toThrow("unknown op");
   expect(decode(Op.delete | 128, 16)).toThrow("unknown options");
   expect(decode(Op.expire, 16)).toThrow("unknown options");
-  expect(decode(Op.expire, 1, 0, 32)).toThrow("unknown flags");
+  expect(decode(Op.expire, 1, 0, 64)).toThrow("unknown flags");
   expect(decode(Op.getRange, 0, 0, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f)).toThrow("offset is not a safe integer");
   expect(decode(Op.expire, 4, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f, 0, 0)).toThrow("deadline is not a safe integer");
   expect(decode(Op.atomic, 0, 0, 0, 0, 1, 0, 0, 0, Op.atomic, 0, 0, 0, 0, 0, 0, 0, 0)).toThrow("inside another");

@@ -7,7 +7,7 @@
  * | get length deadline | key |
  * | getMany exists versions | keys |
  * | getRange | key, first byte f64 (`offset`), last byte f64 (`limit`) |
- * | scan range | key, limit u32, pattern or end (the command's `value`) |
+ * | scan range | key, limit u32, pattern or end (the command's `value`); or options, then the same |
  * | persist | key; or options, key |
  * | delete | keys; or options, keys |
  * | set append incrementDecimal | options, key, value |
@@ -22,7 +22,7 @@
  * | count time flush advance | nothing |
  *
  * Options: one byte that tells which of flags (u16), record flags (u32), deadline (f64, a safe integer) and version
- * (u53, the only one of `versions`) follow. A persist or delete with options has bit 7 of its op set.
+ * (u53, the only one of `versions`) follow. A persist, delete, scan or range with options has bit 7 of its op set.
  */
 import { assert } from "../core/assert.js";
 import { type ByteReader, type ByteWriter, CodecError } from "../core/bytes.js";
@@ -39,7 +39,7 @@ const FLAGS_ALL = Object.values(CommandFlag).reduce((all: number, flag) => all |
 
 /** The command must have passed `checkCommand`: what cannot be written is our own mistake here. */
 export function encodeCommand(command: Command, writer: ByteWriter): void {
-  const rareOptions = (command.op === Op.delete || command.op === Op.persist) && hasOptions(command);
+  const rareOptions = mayHaveOptions(command.op) && hasOptions(command);
   writer.u8(rareOptions ? command.op | WITH_OPTIONS : command.op);
   if (rareOptions) encodeOptions(command, writer);
   switch (command.op) {
@@ -131,7 +131,7 @@ function decodeFields(reader: ByteReader, isChild: boolean): Command {
   const op = (code & ~WITH_OPTIONS) as Op;
   const command = new Command(op);
   if (code !== op) {
-    if (op !== Op.delete && op !== Op.persist) throw new CodecError("unknown op");
+    if (!mayHaveOptions(op)) throw new CodecError("unknown op");
     decodeOptions(command, reader);
   }
   switch (op) {
@@ -213,6 +213,11 @@ function decodeFields(reader: ByteReader, isChild: boolean): Command {
     default:
       throw new CodecError("unknown op");
   }
+}
+
+/** Of an op whose options are told by {@link WITH_OPTIONS}. */
+function mayHaveOptions(op: Op): boolean {
+  return op === Op.delete || op === Op.persist || op === Op.scan || op === Op.range;
 }
 
 function hasOptions(command: Command): boolean {

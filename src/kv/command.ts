@@ -9,7 +9,10 @@ export const Op = {
   length: 4,
   /** Deadline of a key in replicated ms. */
   deadline: 5,
-  /** Keys in byte order from `key` (inclusive), at most `limit`, glob pattern in `value` applied after that. */
+  /**
+   * Keys in byte order from `key` (inclusive), at most `limit`, glob pattern in `value` applied after that. In reverse:
+   * the keys below `key` (empty: from the last one), the highest first.
+   */
   scan: 6,
   count: 7,
   /** Versions of `keys`, 0 for an absent one: what WATCH remembers. */
@@ -18,7 +21,10 @@ export const Op = {
   getRange: 9,
   /** The replicated time, in ms: what a client id's `openedMs` is taken from. */
   time: 10,
-  /** Records with their values from `key` (inclusive) to the key in `value` (exclusive; empty: to the end), at most `limit`. */
+  /**
+   * Records with their values from `key` (inclusive) to the key in `value` (exclusive; empty: to the end), at most `limit`.
+   * In reverse: of the same bounds, the highest first.
+   */
   range: 11,
 
   set: 32,
@@ -86,6 +92,8 @@ export const CommandFlag = {
   atFront: 2048,
   /** Of countUp and countDown: an absent key gets `value`, the digits of its first number. */
   orCreate: 4096,
+  /** Of scan and range: in descending order. */
+  reverse: 8192,
 } as const;
 
 export const NO_DEADLINE = -1;

@@ -1,7 +1,8 @@
 /** The commands that change nothing. Values are copied: a result outlives the state that it was read from. */
 import { copyBytes, latin1Decode } from "../core/bytes.js";
-import type { Command } from "./command.js";
+import { type Command, CommandFlag } from "./command.js";
 import { Glob } from "./glob.js";
+import { nextKey } from "./key-range.js";
 import { RANGE_BYTES_MAX, SCAN_KEYS_MAX } from "./limits.js";
 import { recordDeadlineMs, recordFlags, recordValue, recordValueLength, recordVersion } from "./record.js";
 import type { Records } from "./records.js";
@@ -117,17 +118,19 @@ export function executeCount(records: Records): Result {
 
 /**
  * A list of `ok` with key, version and deadline. `limit` live keys are visited; those that match the pattern (the
- * command's `value`, empty for all) are listed. The result's own key is the first one not visited, "" at the end.
+ * command's `value`, empty for all) are listed. The result's own key is the `key` with which the next page is asked for,
+ * "" at the end: the first one not visited; in reverse the one that comes right after it.
  */
 export function executeScan(records: Records, command: Command): Result {
   const limit = Math.min(command.limit, SCAN_KEYS_MAX);
   const pattern = command.value.length === 0 ? null : new Glob(latin1Decode(command.value));
   const items: Result[] = [];
   const result = listResult(items);
+  const reverse = isReverse(command);
   let visited = 0;
-  records.scan(command.key, (key, record) => {
+  const visit = (key: string, record: Uint8Array): boolean => {
     if (visited === limit) {
-      result.key = key;
+      result.key = reverse ? nextKey(key) : key;
       return false;
     }
     visited += 1;
@@ -137,25 +140,29 @@ export function executeScan(records: Records, command: Command): Result {
       items.push(item);
     }
     return true;
-  });
+  };
+  if (reverse) records.reverseScan("", command.key, visit);
+  else records.scan(command.key, visit);
   return result;
 }
 
 /**
  * A list of `value`, each with its key: the records of the range at one moment. It ends early at `limit` and at
- * {@link RANGE_BYTES_MAX}; the result's own key is the first one left out, "" if there is none.
+ * {@link RANGE_BYTES_MAX}. The result's own key is where the range of the next page begins, the first one left out, and
+ * in reverse where it ends; "" if none is left out.
  */
 export function executeRange(records: Records, command: Command): Result {
   const limit = Math.min(command.limit, SCAN_KEYS_MAX);
-  const end = command.value.length === 0 ? null : latin1Decode(command.value);
+  const end = latin1Decode(command.value);
   const items: Result[] = [];
   const result = listResult(items);
+  const reverse = isReverse(command);
   let bytes = 0;
-  records.scan(command.key, (key, record) => {
-    if (end !== null && key >= end) return false;
+  const visit = (key: string, record: Uint8Array): boolean => {
+    if (!reverse && end !== "" && key >= end) return false;
     const size = key.length + recordValueLength(record);
     if (items.length === limit || (items.length > 0 && bytes + size > RANGE_BYTES_MAX)) {
-      result.key = key;
+      result.key = reverse ? nextKey(key) : key;
       return false;
     }
     bytes += size;
@@ -163,8 +170,14 @@ export function executeRange(records: Records, command: Command): Result {
     item.key = key;
     items.push(item);
     return true;
-  });
+  };
+  if (reverse) records.reverseScan(command.key, end, visit);
+  else records.scan(command.key, visit);
   return result;
+}
+
+function isReverse(command: Command): boolean {
+  return (command.flags & CommandFlag.reverse) !== 0;
 }
 
 /** The replicated time in ms. */

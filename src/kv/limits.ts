@@ -39,6 +39,8 @@ export function checkCommand(command: Command, limits: CommandLimits = COMMAND_L
 function checkOne(command: Command, limits: CommandLimits): KvError | null {
   if (command.key.length > limits.keyBytesMax) return keyTooLong(command.key, limits);
   if (command.value.length > limits.valueBytesMax) return valueTooLarge(command.value.length, limits);
+  const isScan = command.op === Op.scan || command.op === Op.range;
+  if ((command.flags & CommandFlag.reverse) !== 0 && !isScan) return unfitFlag("reverse");
   switch (command.op) {
     case Op.getMany:
     case Op.exists:
@@ -84,8 +86,8 @@ function checkChildren(command: Command, limits: CommandLimits): KvError | null 
   for (let i = 0; i < children.length; i += 1) {
     const child = children[i];
     if (holdsChildren(child.op)) return new KvError("bad_request", "an atomic command may not hold another");
-    // A range in the log would be as much work on every replica.
-    if ((child.op >= 32 && !isWrite(child.op)) || child.op === Op.range) {
+    // A range in the log would be as much work on every replica; a reverse scan is none that older replicas can read.
+    if ((child.op >= 32 && !isWrite(child.op)) || child.op === Op.range || (child.flags & CommandFlag.reverse) !== 0) {
       return new KvError("bad_request", `child ${i + 1} of the atomic command is no operation that may stand in one`);
     }
     if (command.op === Op.transaction && !isPlainWrite(child)) {
@@ -154,6 +156,9 @@ function checkAtomic(command: Command, limits: CommandLimits): KvError | null {
 }
 
 function checkLimit(command: Command): KvError | null {
+  if ((command.flags & ~CommandFlag.reverse) !== 0) {
+    return new KvError("bad_request", "a scan or range takes no flag but reverse");
+  }
   if (Number.isSafeInteger(command.limit) && command.limit >= 1) return null;
   return new KvError("bad_request", `a scan's limit is ${command.limit}; it must be a whole number from 1`);
 }

@@ -165,6 +165,16 @@ export class Records {
     this.state.range(Table.data + start, END, (key, record) => !this.isLive(record) || visit(key.slice(1), record));
   }
 
+  /** Visits live records from `start` (inclusive) to `end` (exclusive; empty: to the last), the highest first. */
+  reverseScan(start: string, end: string, visit: (key: string, record: Uint8Array) => boolean): void {
+    const stateEnd = end === "" ? END : Table.data + end;
+    this.state.reverseRange(
+      Table.data + start,
+      stateEnd,
+      (key, record) => !this.isLive(record) || visit(key.slice(1), record),
+    );
+  }
+
   private firstKeys(): string[] {
     const keys: string[] = [];
     this.state.range(Table.data, END, (key) => {

@@ -89,6 +89,8 @@ export interface GroupStore {
   get(key: string): Uint8Array | undefined;
   /** Visits `start <= key < end` in order until `visit` answers false. `visit` may call `get`; its bytes stay valid. */
   range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void;
+  /** As {@link range}, of the same bounds, in descending order. */
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void;
   /** What the newest commit said of itself; null before the first. */
   meta(): Uint8Array | null;
   /**

@@ -42,9 +42,13 @@ interface ReadOptions {
   readonly transaction?: ReadTransaction;
 }
 
-interface RangeOptions<Key> extends ReadOptions {
+export interface RangeOptions<Key> extends ReadOptions {
   readonly start?: Key;
   readonly end?: Key;
+  /** From `start` down to `end`. */
+  readonly reverse?: boolean;
+  readonly exclusiveStart?: boolean;
+  readonly inclusiveEnd?: boolean;
 }
 
 export interface EnvironmentOptions {

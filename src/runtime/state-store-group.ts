@@ -5,7 +5,13 @@ import { DiskError, type Done, type GroupStore, type StoreReader, type StoreRepl
 import { type Block, ChangeBlocks } from "../node/state/change-blocks.js";
 import type { CheckpointDraft } from "../node/state/seal-changes.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
-import { type LmdbDatabase, type ReadTransaction, type Side, tellsDamage } from "./state-store-environment.js";
+import {
+  type LmdbDatabase,
+  type RangeOptions,
+  type ReadTransaction,
+  type Side,
+  tellsDamage,
+} from "./state-store-environment.js";
 import { HalfDone, type StateStoreQueue } from "./state-store-queue.js";
 import type { GroupRecord } from "./state-store-record.js";
 
@@ -49,7 +55,17 @@ export class LmdbGroupStore implements GroupStore {
 
   range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
     if (start >= end) return;
-    const entries = scan(this.group, this.database.getRange({ start, end })[Symbol.iterator]());
+    this.visitEntries({ start, end }, visit);
+  }
+
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    if (start >= end) return;
+    // LMDB begins where the range ends: what it leaves out at its beginning, and not at its end, is the range's end.
+    this.visitEntries({ reverse: true, start: end, exclusiveStart: true, end: start, inclusiveEnd: true }, visit);
+  }
+
+  private visitEntries(options: RangeOptions<string>, visit: (key: string, value: Uint8Array) => boolean): void {
+    const entries = scan(this.group, this.database.getRange(options)[Symbol.iterator]());
     for (const { key, value } of entries) if (!visit(key, value)) return;
   }
 

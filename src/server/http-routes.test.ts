@@ -179,7 +179,7 @@ describe("the list of keys", () => {
     const raw = await client();
     const keys = ["a", "a\x00", "a1", "a2", "a\xff", "b", "b1", "ä-not-utf8\xe4", "\xff", "\xff\xff"];
     for (const key of keys) await raw.ask(["SET", key, "v"]);
-    const list = async (query: string): Promise<string[]> => {
+    const walk = async (query: string): Promise<string[]> => {
       const found: string[] = [];
       let cursor: string | null = "";
       while (cursor !== null) {
@@ -196,6 +196,11 @@ describe("the list of keys", () => {
         }
         cursor = page.json.cursor;
       }
+      return found;
+    };
+    const list = async (query: string): Promise<string[]> => {
+      const found = await walk(query);
+      expect(await walk(`${query}&reverse=true`)).toEqual([...found].reverse());
       return found;
     };
     const sorted = [...keys].sort();
@@ -216,6 +221,11 @@ describe("the list of keys", () => {
       "limit=10001",
       "cursor=x",
       "cursor=kYQ&start=b",
+      "cursor=rYg&end=a&reverse",
+      "cursor=rYg",
+      "cursor=kYg&reverse",
+      "cursor=r!&reverse",
+      "reverse=1",
       "from=a",
       "level=x",
       "prefix=%",
@@ -228,8 +238,10 @@ describe("the list of keys", () => {
     expect(await detail("limit=x")).toBe("parameter limit is no number; it must be a number; nothing was done");
     expect(await detail("limit=1.5")).toBe("parameter limit is 1.5; it must be a whole number; nothing was done");
     expect(await detail("limt=5")).toBe(
-      'the query has "limt", which there is not here; there are level, explain, prefix, start, end, limit, cursor, encoding; nothing was done',
+      'the query has "limt", which there is not here; there are level, explain, prefix, start, end, limit, reverse, cursor, encoding; nothing was done',
     );
+    expect(await detail("cursor=kYg&reverse")).toBe("the cursor is of a list without reverse, and goes on only there");
+    expect(await detail("cursor=rYg")).toBe("the cursor is of a list with reverse, and goes on only there");
     expect(await detail("level=strong")).toMatch(
       /^parameter level is wrong: there is no level "strong"; raft grants linearizable and sequential; gossip grants /,
     );
@@ -238,6 +250,24 @@ describe("the list of keys", () => {
     );
     expect((await http.send("GET", `${DEFAULT}/keys?explain=true`)).json.receipt).toBeDefined();
     expect((await http.send("GET", "/v1/keyspaces/none/keys")).json.code).toBe("keyspace_unknown");
+  });
+
+  test("in reverse ends with its last page, and goes on below a key that is gone", async () => {
+    const { http, client } = await start();
+    const raw = await client();
+    for (const key of ["", "a", "b1", "b2", "b3", "c"]) await raw.ask(["SET", key, "v"]);
+    const page = async (query: string): Promise<[string[], string | null]> => {
+      const { keys, cursor } = (await http.send("GET", `${DEFAULT}/keys?reverse&${query}`)).json;
+      return [keys.map(({ key }: { key: string }) => key), cursor];
+    };
+    expect(await page("prefix=b&limit=3")).toEqual([["b3", "b2", "b1"], null]);
+    expect(await page("start=b1%00&limit=3")).toEqual([["c", "b3", "b2"], null]);
+    expect(await page("limit=6")).toEqual([["c", "b3", "b2", "b1", "a", ""], null]);
+    const [first, cursor] = await page("prefix=b&limit=1");
+    expect(first).toEqual(["b3"]);
+    await raw.ask(["DEL", "b2", "b3"]);
+    await raw.ask(["SET", "b15", "v"]);
+    expect(await page(`prefix=b&cursor=${cursor}`)).toEqual([["b15", "b1"], null]);
   });
 });
 

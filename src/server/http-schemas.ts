@@ -150,6 +150,7 @@ export const keysQuerySchema = z.strictObject({
   start: z.string().optional().describe("Only keys from here on, itself included"),
   end: z.string().optional().describe("Only keys below this one"),
   limit: z.coerce.number().int().min(1).max(SCAN_KEYS_MAX).default(100).describe("Keys of one page"),
+  reverse: flag.optional().describe("From the last key of the range to the first"),
   cursor: z.string().optional().describe("From the page before; the other parameters must be the same again"),
   encoding: z.enum(["auto", "base64"]).optional().describe("base64: keys come back as base64 in any case"),
 });

@@ -5,7 +5,7 @@
 import type { GroupId, NodeId, ReplicaProgress } from "../core/machine.js";
 import type { State } from "../core/state.js";
 import { type ChangeHistory, END_OF_VERSION } from "../kv/change-history.js";
-import { Op } from "../kv/command.js";
+import { CommandFlag, Op } from "../kv/command.js";
 import type { Store } from "../kv/store.js";
 import { endOfTable, Table } from "../kv/tables.js";
 import type { LogOptions } from "../node/log/options.js";
@@ -146,7 +146,9 @@ function makeScansSkip(store: Store): void {
   const read = store.read.bind(store);
   store.read = (command, wallMs) => {
     const result = read(command, wallMs);
-    if (command.op === Op.scan && result.key !== "") result.key += "\0";
+    if (command.op !== Op.scan || result.key === "") return result;
+    // In reverse the cursor is the key that comes after the next one: without its end it is that one.
+    result.key = (command.flags & CommandFlag.reverse) === 0 ? `${result.key}\0` : result.key.slice(0, -1);
     return result;
   };
 }

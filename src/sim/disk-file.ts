@@ -36,7 +36,7 @@ export class SimFile {
   writePartly(offset: number, bytes: Uint8Array, random: Random): void {
     if (offset + bytes.length > this.size) return;
     // Mostly a beginning, as the kernel copies in order; sometimes all, nothing, or anything between.
-    const share = random.pick([0, 0.5, 0.9, 1]);
+    const share = random.pick([0, 0.3, 0.5, 0.7, 1]);
     for (const [sector, from, to] of sectorsOf(offset, bytes.length)) {
       if (random.chance(share)) this.writeSector(sector, offset, bytes, from, to);
     }
@@ -73,7 +73,7 @@ export class SimFile {
 
   /** Of the sectors that were not synced some had been written back, as the dice fall; the others are as before. */
   losePower(random: Random): void {
-    const share = random.pick([0, 0.5, 0.9, 1]);
+    const share = random.pick([0, 0.3, 0.5, 0.7, 1]);
     for (const sector of [...this.cached.keys()].sort((a, b) => a - b)) {
       if (random.chance(share)) this.persist(sector);
     }

@@ -262,14 +262,13 @@ export class SimDisk implements Disk {
     this.capacityBytes = bytes;
   }
 
-  /** A bit rots at rest, in a sector that holds something; null when all is zeros. */
+  /** A bit rots at rest, in a sector that holds something, often one of a file's last; null when all is zeros. */
   flipBit(random: Random): BitFlip | null {
-    const sectors: { name: string; offset: number }[] = [];
-    for (const name of this.namesSorted()) {
-      for (const offset of this.fileOf(name).usedSectors()) sectors.push({ name, offset });
-    }
-    if (sectors.length === 0) return null;
-    const { name, offset } = random.pick(sectors);
+    const names = this.namesSorted().filter((it) => this.fileOf(it).usedSectors().length > 0);
+    if (names.length === 0) return null;
+    const name = random.pick(names);
+    const sectors = this.fileOf(name).usedSectors();
+    const offset = random.pick(random.chance(0.5) ? sectors.slice(-2) : sectors);
     const length = Math.min(512, this.fileOf(name).size - offset);
     const flip = { name, offset: offset + random.below(length), bit: random.below(8) };
     this.flipBitAt(flip);

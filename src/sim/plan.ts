@@ -197,7 +197,7 @@ function planWorkload(random: Random, whole: Random): Omit<WorkloadPlan, "watche
     clients: between(random, 2, 6),
     keys: between(random, 1, 3),
     thinkUsMax: random.pick([5_000, 20_000, 60_000]),
-    valueBytesMax: random.pick([8, 100, 600]),
+    valueBytesMax: random.pick([8, 100, 600, 1_500]),
     patienceUs: random.pick([300_000, SECOND_US, 3 * SECOND_US]),
     readPerMille: random.pick([300, 500, 700]),
     surveyors: whole.pick([0, 1, 1, 2]),

@@ -164,6 +164,10 @@ class ReplayGroupStore implements GroupStore {
     this.content.range(start, end, visit);
   }
 
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    this.content.reverseRange(start, end, visit);
+  }
+
   meta(): Uint8Array | null {
     return this.metaBytes;
   }

@@ -5,7 +5,7 @@ import type { GroupStore } from "../node/ports.js";
 import { BufferedState } from "../node/state/buffered-state.js";
 import { StateDamaged } from "../node/state/state-damaged.js";
 import { bufferedStateSuite } from "../node/testing/buffered-state-suite.js";
-import { checkpoint, damageOf, rangeOf } from "../node/testing/state-twin.js";
+import { checkpoint, damageOf, rangeOf, reverseRangeOf } from "../node/testing/state-twin.js";
 import { storeSuite } from "../node/testing/store-suite.js";
 import { toldValue } from "../node/testing/store-world.js";
 import type { SimStateStore } from "./state-store.js";
@@ -89,6 +89,7 @@ describe("damage at rest", () => {
       expect(() => state.get(place.key)).toThrow(StateDamaged);
       expect(() => state.get(place.key)).toThrow(`group 1 is damaged at key "${place.key}"`);
       expect(() => rangeOf(state, "k", "l")).toThrow(StateDamaged);
+      expect(() => reverseRangeOf(state, "k", "l")).toThrow(StateDamaged);
       expect(() => state.openSnapshot().next(100_000)).toThrow(StateDamaged);
       expect(damageOf(state)).toContain(place.key);
     }

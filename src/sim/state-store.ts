@@ -251,6 +251,14 @@ class SimGroupStore implements GroupStore {
     }
   }
 
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    const version = this.current();
+    const keys = version.keys();
+    for (let i = lowerBound(keys, end) - 1; i >= 0 && keys[i] >= start; i -= 1) {
+      if (!visit(keys[i], version.entries.get(keys[i]) as Uint8Array)) return;
+    }
+  }
+
   meta(): Uint8Array | null {
     return this.current().meta;
   }

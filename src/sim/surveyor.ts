@@ -36,7 +36,8 @@ export class Surveyor extends Caller {
 
   private walk(): void {
     const prefix = this.random.pick(["", "", "r", "m", "q"]);
-    this.turnPage(new Walk(between(this.random, 2, 10), prefix), this.someLevel());
+    const limit = between(this.random, 2, 10);
+    this.turnPage(new Walk(limit, prefix, limit % 2 === 1), this.someLevel());
   }
 
   private turnPage(walk: Walk, level: Level): void {

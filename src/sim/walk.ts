@@ -1,10 +1,10 @@
 import { latin1Encode } from "../core/bytes.js";
-import { Command, Op } from "../kv/command.js";
+import { Command, CommandFlag, Op } from "../kv/command.js";
 import type { Answer } from "./call.js";
 import type { Reference } from "./reference.js";
 
 /**
- * One SCAN walked page by page, perhaps over several nodes. A page must list all that stands between its cursor and the
+ * One scan walked page by page, in either direction, perhaps over several nodes. A page must list all that stands between its cursor and the
  * next one at the position that it names; walked to its end, the scan must have found whatever was there all the while,
  * and nothing that never was.
  */
@@ -20,6 +20,7 @@ export class Walk {
     private readonly limit: number,
     /** Only keys that begin like this are listed. */
     private readonly prefix: string,
+    private readonly reverse: boolean,
   ) {}
 
   get isDone(): boolean {
@@ -35,21 +36,25 @@ export class Walk {
     const command = new Command(Op.scan, this.from);
     command.limit = this.limit;
     if (this.prefix !== "") command.value = latin1Encode(`${this.prefix}*`);
+    if (this.reverse) command.flags = CommandFlag.reverse;
     return command;
   }
 
   /** Takes the answer to {@link nextPage}. Answers what is wrong with it, or "". */
   take(answer: Answer, reference: Reference): string {
-    const { from, limit, prefix } = this;
+    const { from, limit, prefix, reverse } = this;
     const { position } = answer;
     const until = answer.key;
     const keys = answer.items.map((item) => item.key);
-    const visited = reference.keysAt(position).filter((key) => key >= from && (until === "" || key < until));
+    // In reverse a page is that below its cursor, down to the next one.
+    const [start, end] = reverse ? [until, from] : [from, until];
+    const visited = reference.keysAt(position).filter((key) => key >= start && (end === "" || key < end));
     const expected = visited.filter((key) => key.startsWith(prefix));
-    const page = `the page of ${prefix}* from "${from}" to "${until}" at position ${position}`;
+    if (reverse) expected.reverse();
+    const page = `the ${reverse ? "reverse " : ""}page of ${prefix}* from "${from}" to "${until}" at position ${position}`;
     if (keys.join() !== expected.join()) return `${page} lists ${keys}; the entries up to there make it ${expected}`;
     if (visited.length > limit) return `${page} passes over ${visited.length} keys and was to visit ${limit}`;
-    if (until !== "" && until <= from) return `${page} goes back`;
+    if (start !== "" && end !== "" && start >= end) return `${page} goes back`;
     for (const key of keys) this.found.add(key);
     this.lowest = Math.min(this.lowest, position);
     this.highest = Math.max(this.highest, position);

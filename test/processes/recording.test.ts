@@ -36,6 +36,8 @@ it("a recording of a node under load, while another one dies, replays without di
       await cluster.ready();
     }
     await increments.stop();
+    const last = await sdk.list({ prefix: "" }, { reverse: true }).next();
+    expect(last.done).toBe(false);
     sdk.close();
     expect((await watcher.nextPushes()).length).toBeGreaterThan(0);
     watcher.close();

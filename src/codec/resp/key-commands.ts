@@ -9,8 +9,8 @@ import { INVALID_CURSOR, NOT_AN_INTEGER, SYNTAX_ERROR } from "./errors.js";
 import { keysFrom } from "./string-commands.js";
 
 const SCAN_COUNT_DEFAULT = 10;
-/** A glob that matches no key at all. */
-const MATCHES_NOTHING = latin1Encode("[]");
+/** A glob that matches no key at all: to the store an empty one is none. */
+export const MATCHES_NOTHING = latin1Encode("[]");
 
 export function buildDelete(request: Arguments): Command {
   return deleteCommand(keysFrom(request, 1));

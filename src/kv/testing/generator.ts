@@ -47,7 +47,11 @@ export class CommandGenerator {
   }
 
   next(): Command {
-    if (this.random.chance(0.03)) return this.random.chance(0.8) ? this.range() : new Command(Op.time);
+    if (this.random.chance(0.04)) {
+      const draw = this.random.below(8);
+      if (draw === 0) return new Command(Op.time);
+      return draw < 3 ? this.reverseScan() : this.range();
+    }
     if (this.random.chance(0.06)) return this.transaction();
     return this.random.chance(0.08) ? this.atomic() : this.simple();
   }
@@ -193,10 +197,18 @@ export class CommandGenerator {
     return command;
   }
 
+  /** None that may stand in an atomic. */
+  private reverseScan(): Command {
+    const command = this.scan();
+    command.flags = CommandFlag.reverse;
+    return command;
+  }
+
   private range(): Command {
     const command = new Command(Op.range, this.random.chance(0.5) ? "" : this.key());
     command.limit = 1 + this.random.below(20);
     if (this.random.chance(0.5)) command.value = latin1Encode(this.key());
+    if (this.random.chance(0.5)) command.flags = CommandFlag.reverse;
     return command;
   }
 

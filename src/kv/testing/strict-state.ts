@@ -32,6 +32,12 @@ export class StrictState implements State {
     this.isVisited = false;
   }
 
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    this.isVisited = true;
+    this.map.reverseRange(start, end, (key, value) => visit(key, this.lend(value)));
+    this.isVisited = false;
+  }
+
   private lend(value: Uint8Array): Uint8Array {
     const given = value.slice();
     this.lent.push({ given, original: value });

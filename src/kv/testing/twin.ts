@@ -170,12 +170,15 @@ export class Twin {
   }
 
   private scan(command: Command): PlainResult {
-    const keys = [...this.entries.keys()].filter((key) => key >= command.key && this.live(key)).sort();
+    const reverse = has(command, CommandFlag.reverse);
+    const from = (key: string) => (reverse ? command.key === "" || key < command.key : key >= command.key);
+    const keys = [...this.entries.keys()].filter((key) => from(key) && this.live(key)).sort();
+    if (reverse) keys.reverse();
     const pattern = latin1Decode(command.value);
     // Generated patterns are a prefix and a star.
     const listed = keys.slice(0, command.limit).filter((key) => pattern === "" || key.startsWith(pattern.slice(0, -1)));
     const out: PlainResult = { kind: "list", items: listed.map((key) => this.head(this.live(key), key)) };
-    if (keys.length > command.limit) out.key = keys[command.limit];
+    if (keys.length > command.limit) out.key = keys[command.limit] + (reverse ? "\0" : "");
     return out;
   }
 
@@ -183,13 +186,15 @@ export class Twin {
     const end = latin1Decode(command.value);
     const inside = (key: string) => key >= command.key && (end === "" || key < end) && this.live(key) !== undefined;
     const keys = [...this.entries.keys()].filter(inside).sort();
+    const reverse = has(command, CommandFlag.reverse);
+    if (reverse) keys.reverse();
     // Generated values are far too small for the limit of bytes.
     const listed = keys.slice(0, command.limit);
     const out: PlainResult = {
       kind: "list",
       items: listed.map((key) => (key === "" ? this.show(this.live(key)) : { ...this.show(this.live(key)), key })),
     };
-    if (keys.length > command.limit) out.key = keys[command.limit];
+    if (keys.length > command.limit) out.key = keys[command.limit] + (reverse ? "\0" : "");
     return out;
   }
 

@@ -218,6 +218,10 @@ class RecordingGroupStore implements GroupStore {
     this.store.range(start, end, visit);
   }
 
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    this.store.reverseRange(start, end, visit);
+  }
+
   meta(): Uint8Array | null {
     return this.store.meta();
   }

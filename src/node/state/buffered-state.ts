@@ -100,9 +100,17 @@ export class BufferedState implements State, Keeper {
   range(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
     const from = this.dead.skip(start);
     if (from >= end) return;
-    const walk = new MergedRange(this.store, this.seal, this.active, this.frozen, from, end, visit);
+    const walk = new MergedRange(this.store, this.seal, this.active, this.frozen, from, end, false, visit);
     walk.run();
     if (walk.deadCount > 0) this.dead.learn(start, walk.firstLiveKey ?? end);
+  }
+
+  reverseRange(start: string, end: string, visit: (key: string, value: Uint8Array) => boolean): void {
+    const to = this.dead.skipBack(end);
+    if (start >= to) return;
+    const walk = new MergedRange(this.store, this.seal, this.active, this.frozen, start, to, true, visit);
+    walk.run();
+    if (walk.deadCount > 0) this.dead.learn(walk.firstLiveKey === null ? start : `${walk.firstLiveKey}\x00`, end);
   }
 
   /**

@@ -1,7 +1,8 @@
 /**
  * Remembers, for each first byte of keys, one stretch `from <= key < to` that has no live entry. Expiry asks for the
  * first key of its prefix at every tick; after a mass of deletions at that prefix's front, each question would walk
- * over all of them again until the next checkpoint has removed them.
+ * over all of them again until the next checkpoint has removed them. So it is for a list in reverse with deletions at
+ * the end.
  */
 export class DeadStretches {
   private readonly from: (string | null)[] = new Array(256).fill(null);
@@ -15,20 +16,24 @@ export class DeadStretches {
     return from !== null && from <= start && start < this.to[byte] ? this.to[byte] : start;
   }
 
+  /** Where a descending range that ends at `end` may as well end. */
+  skipBack(end: string): string {
+    if (end === "") return end;
+    const byte = firstByteBelow(end);
+    const from = byte < 0 ? null : this.from[byte];
+    return from !== null && from < end && end <= this.to[byte] ? from : end;
+  }
+
   /** A range found nothing alive in `from <= key < to`. */
   learn(from: string, to: string): void {
     if (from === "" || from >= to) return;
     const byte = from.charCodeAt(0);
-    const toByte = to.charCodeAt(0);
     // A stretch must lie within its first byte: `revive` looks nowhere else.
-    if (toByte !== byte && !(to.length === 1 && toByte === byte + 1)) return;
+    if (firstByteBelow(to) !== byte) return;
     const known = this.from[byte];
-    if (known !== null && known <= from && from <= this.to[byte]) {
-      if (to > this.to[byte]) this.to[byte] = to;
-      return;
-    }
-    this.from[byte] = from;
-    this.to[byte] = to;
+    const joins = known !== null && known <= to && from <= this.to[byte];
+    this.from[byte] = joins && known < from ? known : from;
+    if (!joins || to > this.to[byte]) this.to[byte] = to;
   }
 
   /** `key` has a value from now on. */
@@ -43,4 +48,9 @@ export class DeadStretches {
   clear(): void {
     this.from.fill(null);
   }
+}
+
+/** First byte of the keys right below `end`: a key of one char is the first of its byte. -1: there are none. */
+function firstByteBelow(end: string): number {
+  return end.length === 1 ? end.charCodeAt(0) - 1 : end.charCodeAt(0);
 }

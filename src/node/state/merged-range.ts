@@ -4,8 +4,8 @@ import type { Overlay } from "./overlay.js";
 import { OverlayCursor } from "./overlay-cursor.js";
 
 /**
- * One ordered walk over the newest changes, older changes (a checkpoint under way; may be null) and the store. The store
- * pushes its entries; the changes are pulled along.
+ * One walk, ascending or descending, over the newest changes, older changes (a checkpoint under way; may be null) and
+ * the store. The store pushes its entries; the changes are pulled along.
  */
 export class MergedRange {
   private readonly newer: OverlayCursor;
@@ -23,20 +23,24 @@ export class MergedRange {
     older: Overlay | null,
     private readonly start: string,
     private readonly end: string,
+    private readonly reverse: boolean,
     private readonly visit: (key: string, value: Uint8Array) => boolean,
   ) {
-    this.newer = new OverlayCursor(newer, start, end);
-    this.older = older === null ? null : new OverlayCursor(older, start, end);
+    this.newer = new OverlayCursor(newer, start, end, reverse);
+    this.older = older === null ? null : new OverlayCursor(older, start, end, reverse);
   }
 
   run(): void {
-    this.store.range(this.start, this.end, (key, sealed) => {
-      this.changesBelow(key);
+    const { store, start, end } = this;
+    const stored = (key: string, sealed: Uint8Array): boolean => {
+      this.changesBefore(key);
       if (!this.wanted) return false;
       if (!this.changeAt(key)) this.live(key, this.seal.open(key, sealed));
       return this.wanted;
-    });
-    if (this.wanted) this.changesBelow(this.end);
+    };
+    if (this.reverse) store.reverseRange(start, end, stored);
+    else store.range(start, end, stored);
+    this.changesBefore(null);
   }
 
   private live(key: string, value: Uint8Array): void {
@@ -44,19 +48,24 @@ export class MergedRange {
     this.wanted = this.visit(key, value);
   }
 
-  private changesBelow(bound: string): void {
+  /** Visits the changes that the walk meets before this key; null: all that are left. */
+  private changesBefore(bound: string | null): void {
     while (this.wanted) {
       const key = this.nextChangedKey();
-      if (key === null || key >= bound) return;
+      if (key === null || (bound !== null && !this.isBefore(key, bound))) return;
       this.changeAt(key);
     }
+  }
+
+  private isBefore(key: string, other: string): boolean {
+    return this.reverse ? key > other : key < other;
   }
 
   private nextChangedKey(): string | null {
     const newer = this.newer.key;
     const older = this.older === null ? null : this.older.key;
     if (newer === null) return older;
-    return older === null || newer <= older ? newer : older;
+    return older === null || this.isBefore(newer, older) ? newer : older;
   }
 
   /** Visits the changed entry of this key, unless it is a deletion. False when nothing changed it. */

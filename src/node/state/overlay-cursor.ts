@@ -3,27 +3,31 @@ import type { Overlay } from "./overlay.js";
 /** Keys that a cursor fetches at once: few at first, since most walks end early. */
 const BATCH_KEYS_MIN = 4;
 const BATCH_KEYS_MAX = 256;
+/** The highest first byte of a key. */
+const BYTE_MAX = 255;
 
-/** Walks the changed keys of `start <= key < end` in order. The overlay must not change meanwhile. */
+/** Walks the changed keys of `start <= key < end`, ascending or descending. The overlay must not change meanwhile. */
 export class OverlayCursor {
   /** null: no more. */
   key: string | null = null;
   private batch: string[] = [];
   private index = 0;
   private batchKeysMax = BATCH_KEYS_MIN;
-  /** The table that the next batch comes from, and where in it. */
+  /** The table that the next batch comes from. */
   private byte: number;
-  private from: string;
   private readonly lastByte: number;
 
+  /** `start` and `end` are moved along: what lies between them is left. */
   constructor(
     private readonly overlay: Overlay,
-    start: string,
-    private readonly end: string,
+    private start: string,
+    private end: string,
+    private readonly reverse: boolean,
   ) {
-    this.byte = start === "" ? 0 : start.charCodeAt(0);
-    this.from = start;
-    this.lastByte = end.charCodeAt(0);
+    const low = start === "" ? 0 : start.charCodeAt(0);
+    const high = Math.min(end.charCodeAt(0), BYTE_MAX);
+    this.byte = reverse ? high : low;
+    this.lastByte = reverse ? low : high;
     this.fetch();
   }
 
@@ -38,19 +42,28 @@ export class OverlayCursor {
   }
 
   private fetch(): void {
+    const { reverse } = this;
     const batch: string[] = [];
-    while (batch.length === 0 && this.byte <= this.lastByte) {
-      this.overlay.sortedKeys(this.byte)?.range(this.from, this.end, (key) => {
-        batch.push(key);
-        return batch.length < this.batchKeysMax;
-      });
-      if (batch.length < this.batchKeysMax) this.byte += 1;
+    const take = (key: string): boolean => {
+      batch.push(key);
+      return batch.length < this.batchKeysMax;
+    };
+    while (batch.length === 0 && (reverse ? this.byte >= this.lastByte : this.byte <= this.lastByte)) {
+      const keys = this.overlay.sortedKeys(this.byte);
+      if (reverse) keys?.reverseRange(this.start, this.end, take);
+      else keys?.range(this.start, this.end, take);
+      if (batch.length < this.batchKeysMax) this.byte += reverse ? -1 : 1;
     }
     this.batch = batch;
     this.index = 0;
     this.key = batch.length > 0 ? batch[0] : null;
-    // The smallest string above the last key of this batch.
-    if (batch.length > 0) this.from = `${batch[batch.length - 1]}\x00`;
+    if (batch.length > 0) this.leave(batch[batch.length - 1]);
     this.batchKeysMax = Math.min(2 * this.batchKeysMax, BATCH_KEYS_MAX);
+  }
+
+  /** The next batch goes on behind this key: in ascending order at the smallest string above it. */
+  private leave(key: string): void {
+    if (this.reverse) this.end = key;
+    else this.start = `${key}\x00`;
   }
 }

@@ -113,6 +113,7 @@ describe("dead stretches", () => {
     const stretches = new DeadStretches();
     const draw = (): string => `${"wxy"[random.below(3)]}${String(random.below(60)).padStart(2, "0")}`;
     let skipped = 0;
+    let skippedBack = 0;
     for (let round = 0; round < 50_000; round += 1) {
       const key = draw();
       const what = random.below(4);
@@ -124,19 +125,28 @@ describe("dead stretches", () => {
       } else {
         const start = random.chance(0.5) ? key[0] : key;
         const end = random.chance(0.5) ? String.fromCharCode(start.charCodeAt(0) + 1) : draw();
-        const from = stretches.skip(start);
-        skipped += from === start ? 0 : 1;
-        const first = [...live].filter((one) => start <= one && one < end).sort()[0];
-        expect(first === undefined || from <= first).toBe(true);
-        if (from < end) stretches.learn(start, first ?? end);
+        const alive = [...live].filter((one) => start <= one && one < end).sort();
+        if (random.chance(0.5)) {
+          const from = stretches.skip(start);
+          skipped += from === start ? 0 : 1;
+          expect(alive.length === 0 || from <= alive[0]).toBe(true);
+          if (from < end) stretches.learn(start, alive[0] ?? end);
+        } else {
+          const to = stretches.skipBack(end);
+          skippedBack += to === end ? 0 : 1;
+          const last = alive.at(-1);
+          expect(last === undefined || last < to).toBe(true);
+          if (start < to) stretches.learn(last === undefined ? start : `${last}\x00`, end);
+        }
       }
     }
     expect(skipped).toBeGreaterThan(1_000);
+    expect(skippedBack).toBeGreaterThan(1_000);
   });
 });
 
 describe("an overlay's cursor", () => {
-  it("walks keys of all first bytes in order, from and to anywhere", () => {
+  it("walks keys of all first bytes in order, from and to anywhere, either way", () => {
     const random = new Random(12);
     const overlay = new Overlay();
     const keys = new Set<string>();
@@ -151,10 +161,15 @@ describe("an overlay's cursor", () => {
         .concat("", "\xff\xff")
         .slice(0, 2)
         .sort();
-      const walked: string[] = [];
-      const cursor = new OverlayCursor(overlay, start, end);
-      for (; cursor.key !== null; cursor.next()) walked.push(cursor.key);
-      expect(walked).toEqual([...keys].filter((key) => start <= key && key < end).sort((a, b) => (a < b ? -1 : 1)));
+      const walk = (reverse: boolean): string[] => {
+        const walked: string[] = [];
+        const cursor = new OverlayCursor(overlay, start, end, reverse);
+        for (; cursor.key !== null; cursor.next()) walked.push(cursor.key);
+        return walked;
+      };
+      const sorted = [...keys].filter((key) => start <= key && key < end).sort((a, b) => (a < b ? -1 : 1));
+      expect(walk(false)).toEqual(sorted);
+      expect(walk(true)).toEqual(sorted.reverse());
     }
     expect(overlay.entryCount).toBe(keys.size);
   });

@@ -4,7 +4,7 @@ import { Random } from "../../core/random.js";
 import type { GroupStore } from "../ports.js";
 import { BufferedState } from "../state/buffered-state.js";
 import { KeptChanges } from "../state/kept-changes.js";
-import { ALL, checkpoint, damageOf, rangeOf, TwinRun } from "./state-twin.js";
+import { ALL, checkpoint, damageOf, rangeOf, reverseRangeOf, TwinRun } from "./state-twin.js";
 import { makeTightWorld, type StoreSuiteOptions, type StoreWorld, tightTest, told, toldValue } from "./store-world.js";
 
 /** What {@link BufferedState} must do on every store. */
@@ -337,6 +337,40 @@ export function bufferedStateSuite(name: string, options: StoreSuiteOptions): vo
       expect(first()).toBe(key(19_500));
       expect(rangeOf(state, "x", "y").length).toBe(500);
       expect(rangeOf(state, key(6), key(19_000))).toEqual([]);
+    });
+
+    it("finds the last key of a prefix cheaply after a mass of deletions at its end", async () => {
+      const store = await openStore();
+      let visits = 0;
+      const reverseRange = store.reverseRange.bind(store);
+      store.reverseRange = (start, end, visit) => {
+        reverseRange(start, end, (each, value) => {
+          visits += 1;
+          return visit(each, value);
+        });
+      };
+      const state = new BufferedState(7, store);
+      const key = (i: number): string => `x${String(i).padStart(6, "0")}`;
+      for (let i = 0; i < 20_000; i += 1) state.put(key(i), latin1Encode("t"));
+      await checkpoint(state, 1);
+      for (let i = 1_000; i < 20_000; i += 1) state.delete(key(i));
+      const last = (): string | undefined => reverseRangeOf(state, "x", "y", 1)[0]?.[0];
+      expect(last()).toBe(key(999));
+      expect(visits).toBe(19_001);
+      for (let i = 999; i >= 500; i -= 1) {
+        expect(last()).toBe(key(i));
+        state.delete(key(i));
+      }
+      expect(visits).toBeLessThan(19_001 + 3 * 500);
+      state.put(key(19_990), latin1Encode("back"));
+      expect(last()).toBe(key(19_990));
+      await checkpoint(state, 2);
+      expect(last()).toBe(key(19_990));
+      state.delete(key(19_990));
+      expect(last()).toBe(key(499));
+      expect(reverseRangeOf(state, "x", "y").length).toBe(500);
+      expect(reverseRangeOf(state, key(500), key(19_999))).toEqual([]);
+      expect(rangeOf(state, "x", "y", 1)).toEqual([[key(0), "t"]]);
     });
   });
 }

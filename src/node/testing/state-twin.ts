@@ -45,6 +45,12 @@ export function rangeOf(state: BufferedState, start: string, end: string, limit 
   return found;
 }
 
+export function reverseRangeOf(state: BufferedState, start: string, end: string, limit = Infinity): [string, string][] {
+  const found: [string, string][] = [];
+  state.reverseRange(start, end, (key, value) => found.push([key, Buffer.from(value).toString("latin1")]) < limit);
+  return found;
+}
+
 export async function checkpoint(state: BufferedState, position: number): Promise<void> {
   await told((tell) => state.beginCheckpoint(position, 1, latin1Encode("extra"), tell));
 }
@@ -58,9 +64,13 @@ export function damageOf(state: BufferedState, entriesPerStep = 100): string | n
 
 export const ALL: readonly [string, string] = ["\x00", "\xff\xff"];
 
-/** Few enough keys that most are met again; "x" as an expiry index has them: ever growing, deleted from the front. */
+/**
+ * Few enough keys that most are met again; "x" as an expiry index has them: ever growing, deleted from the front; "s" as
+ * a stack has them: deleted from the end.
+ */
 function drawKey(random: Random, round: number): string {
   if (random.chance(0.2)) return `x${String(Math.floor(round / 8) - random.below(40)).padStart(6, "0")}`;
+  if (random.chance(0.1)) return `s${random.below(400)}`;
   return `${"adz\x00\xff"[random.below(5)]}${random.below(120)}`;
 }
 
@@ -97,8 +107,11 @@ export class TwinRun {
   }
 
   private delete(round: number): void {
-    const [start, end] = this.random.chance(0.5) ? ["x", "y"] : [drawKey(this.random, round), "\xff\xff"];
-    const key = this.twin.range(start, end)[0]?.[0] ?? drawKey(this.random, round);
+    const { random, twin } = this;
+    const isStack = random.chance(0.2);
+    const [start, end] = random.chance(0.5) ? ["x", "y"] : [drawKey(random, round), "\xff\xff"];
+    const chosen = isStack ? twin.range("s", "t").at(-1) : twin.range(start, end)[0];
+    const key = chosen?.[0] ?? drawKey(random, round);
     this.state.delete(key);
     this.twin.delete(key);
   }
@@ -114,12 +127,15 @@ export class TwinRun {
     const limit = 1 + random.below(12);
     const ranges = [
       ["x", "y"],
+      ["s", "t"],
       ALL,
       [drawKey(random, round), drawKey(random, round)],
       [drawKey(random, round), "\xff"],
     ];
     const [start, end] = ranges[random.below(ranges.length)];
-    expect(rangeOf(this.state, start, end, limit)).toEqual(this.twin.range(start, end).slice(0, limit));
+    const inside = this.twin.range(start, end);
+    if (random.chance(0.5)) expect(rangeOf(this.state, start, end, limit)).toEqual(inside.slice(0, limit));
+    else expect(reverseRangeOf(this.state, start, end, limit)).toEqual(inside.reverse().slice(0, limit));
   }
 
   private beginCheckpoint(): void {
@@ -148,5 +164,6 @@ export class TwinRun {
 
   compareAll(): void {
     expect(rangeOf(this.state, ...ALL)).toEqual(this.twin.entries);
+    expect(reverseRangeOf(this.state, ...ALL)).toEqual([...this.twin.entries].reverse());
   }
 }

@@ -49,12 +49,20 @@ function text(sealed: Uint8Array | undefined): string | null {
 }
 
 function contentOf(store: GroupStore, start = "\x00", end = "\xff\xff"): Record<string, string | null> {
-  const content: Record<string, string | null> = {};
-  store.range(start, end, (key, value) => {
-    content[key] = text(value);
-    return true;
-  });
-  return content;
+  const entries: [string, string | null][] = [];
+  store.range(start, end, (key, value) => entries.push([key, text(value)]) > 0);
+  const reversed: [string, string | null][] = [];
+  store.reverseRange(start, end, (key, value) => reversed.push([key, text(value)]) > 0);
+  expect(reversed.reverse()).toEqual(entries);
+  return Object.fromEntries(entries);
+}
+
+function keysOf(store: GroupStore, start: string, end: string, reverse: boolean, limit = Infinity): string[] {
+  const keys: string[] = [];
+  const visit = (key: string): boolean => keys.push(key) < limit;
+  if (reverse) store.reverseRange(start, end, visit);
+  else store.range(start, end, visit);
+  return keys;
 }
 
 function restOf(reader: StoreReader): Record<string, string | null> {
@@ -141,8 +149,24 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
         seen.push(key);
         return true;
       });
-      expect(seen).toEqual([...keys].sort((a, b) => (a < b ? -1 : 1)));
+      const sorted = [...keys].sort((a, b) => (a < b ? -1 : 1));
+      expect(seen).toEqual(sorted);
       for (const key of keys) expect(text(store.get(key))).toBe(`v${key.length}`);
+      // From and to every key, and right beside each.
+      const bounds = [
+        "",
+        ...keys,
+        ...keys.map((key) => `${key}\x00`),
+        ...keys.map((key) => key.slice(0, -1)),
+        "\xff\xff\xff",
+      ];
+      for (const start of bounds) {
+        for (const end of bounds) {
+          const inside = sorted.filter((key) => start <= key && key < end);
+          expect(keysOf(store, start, end, false)).toEqual(inside);
+          expect(keysOf(store, start, end, true)).toEqual(inside.reverse());
+        }
+      }
     });
 
     it("stays inside a range's bounds and stops when told", async () => {
@@ -153,9 +177,10 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
       expect(contentOf(store, "b\x00", "zz")).toEqual({ ba: "3", c: "4" });
       expect(contentOf(store, "c", "b")).toEqual({});
       expect(contentOf(store, "b", "b")).toEqual({});
-      const seen: string[] = [];
-      store.range("a", "z", (key) => seen.push(key) < 2);
-      expect(seen).toEqual(["a", "b"]);
+      expect(keysOf(store, "a", "z", false, 2)).toEqual(["a", "b"]);
+      expect(keysOf(store, "a", "z", true, 2)).toEqual(["c", "ba"]);
+      expect(keysOf(store, "a", "c", true, 2)).toEqual(["ba", "b"]);
+      expect(keysOf(store, "b", "b\x00", true)).toEqual(["b"]);
     });
 
     it("lets a visitor look keys up, and keeps what it was shown", async () => {
@@ -168,6 +193,11 @@ export function storeSuite(name: string, options: StoreSuiteOptions): void {
         return true;
       });
       expect(shown.map(text)).toEqual(["1", "2", "3"]);
+      store.reverseRange("a", "z", (_, value) => {
+        expect(text(store.get("a"))).toBe("1");
+        return shown.push(value) > 0;
+      });
+      expect(shown.map(text)).toEqual(["1", "2", "3", "3", "2", "1"]);
     });
 
     it("stores empty and large values", async () => {
