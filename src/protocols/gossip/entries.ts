@@ -57,6 +57,13 @@ export class Entries {
     return this.counters.tombstones === 0 ? null : this.tombstone(key);
   }
 
+  /** The version of what {@link current} answers; 0 for null. */
+  currentVersion(key: string): number {
+    const record = this.records.stored(key);
+    if (record !== undefined) return recordVersion(record);
+    return this.counters.tombstones === 0 ? 0 : (this.tombstone(key)?.version ?? 0);
+  }
+
   /** The newest write of the key, as it travels. What it depended on is not kept once it is held here. */
   item(key: string): Item | null {
     const record = this.records.stored(key);

@@ -175,8 +175,9 @@ export class Gateway implements WaitHost {
     gossip.clock = time;
     this.sequence += 1;
     replica.origins.get(node, hard.incarnation).taken.add(this.sequence);
-    const replaced = replica.entries.current(key)?.version ?? 0;
-    return new Stamp(time.ms, time.logical, node, hard.incarnation, this.sequence, replaced);
+    const replaced = replica.entries.currentVersion(key);
+    // Its version is counted when it is read back from the batch.
+    return new Stamp(time.ms, time.logical, node, hard.incarnation, this.sequence, replaced, 0);
   }
 
   /** Overridden by a canary. */
@@ -215,7 +216,7 @@ export class Gateway implements WaitHost {
       let last: Stamp | null = null;
       for (let left = count; left > 0; left -= 1) {
         reader.next();
-        const item = reader.item();
+        const item = reader.item(keyOf(request.command, count - left));
         replica.applyItem(item);
         last = item.stamp;
       }
@@ -340,4 +341,9 @@ export class Gateway implements WaitHost {
     }
     this.waits.abandon(errorResult(new KvError(code)));
   }
+}
+
+/** Of the write at that place among those of a command. */
+function keyOf(command: Command, at: number): string {
+  return command.op === Op.set ? command.key : command.keys![at];
 }

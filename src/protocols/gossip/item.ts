@@ -203,11 +203,10 @@ export class BatchReader implements HybridTime {
     reader.position += length;
   }
 
-  /** Its value is a view of the batch. */
-  item(): Item {
+  /** Its value is a view of the batch. Who knows its key saves reading it. */
+  item(key = latin1Decode(this.bytes, this.keyAt, this.keyEnd)): Item {
     const { reader, shape } = this;
     const end = reader.position;
-    const key = latin1Decode(this.bytes, this.keyAt, this.keyEnd);
     const stamp = new Stamp(this.ms, this.logical, this.node, this.incarnation, this.sequence, this.replaced);
     const item = new Item(stamp, key, (shape & Shape.delete) !== 0);
     reader.position = this.keyEnd;
