@@ -67,8 +67,9 @@ export class OriginHistory extends ChangeHistory {
   protected override forgetOldest(): void {
     const at = this.first % this.capacity;
     const { floor } = this;
-    if (!this.isExpiry(at)) floor.seen.raise(this.nodes[at], this.incarnations[at], this.sequences[at]);
-    else floor.expiredBeforeMs = Math.max(floor.expiredBeforeMs, this.deadlines[at] + 1);
+    // Of an expiry, too: it may be the first that was heard of its write.
+    floor.seen.raise(this.nodes[at], this.incarnations[at], this.sequences[at]);
+    if (this.isExpiry(at)) floor.expiredBeforeMs = Math.max(floor.expiredBeforeMs, this.deadlines[at] + 1);
     super.forgetOldest();
   }
 
@@ -118,7 +119,7 @@ export class OriginHistory extends ChangeHistory {
     for (let number = first; number < this.end; number += 1) {
       const at = number % this.capacity;
       const [node, incarnation, sequence] = [this.nodes[at], this.incarnations[at], this.sequences[at]];
-      if (this.isExpiry(at) || (lowered.get(node, incarnation) ?? Number.POSITIVE_INFINITY) <= sequence) continue;
+      if ((lowered.get(node, incarnation) ?? Number.POSITIVE_INFINITY) <= sequence) continue;
       seen.lower(node, incarnation, sequence - 1);
       lowered.set(node, incarnation, sequence);
     }

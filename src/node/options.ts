@@ -75,6 +75,7 @@ export const NODE_DEFAULTS = {
   watch: {
     watchesMax: 1_024,
     changesPerTurn: 4_096,
+    recordsPerTurn: 1_000,
     progressMs: 1_000,
     history: { changesMax: 65_536, bytesMax: 16 * 1024 * 1024, ageMsMax: 600_000 },
   },

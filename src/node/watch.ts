@@ -6,9 +6,7 @@ import { ResultKind } from "../kv/result.js";
 import { encodePosition, type WatchHandle, type WatchOptions, type WatchSink } from "../kv/watch.js";
 import type { WatchedGroup, WatchLimits } from "./watches.js";
 
-/** Records of a snapshot that are read in one turn; `range` ends a page earlier by their bytes. */
-const PAGE_RECORDS = 1_000;
-/** As of those of a range. */
+/** Of a snapshot's records that are read in one turn, as of those of a range. */
 const PAGE_BYTES = 1_048_576;
 
 /** One part of the snapshot: the keys up to `end` (exclusive; "" for all the rest) as they were at this version. */
@@ -79,7 +77,7 @@ export class Watch implements WatchHandle {
     if (this.toldMs === Number.NEGATIVE_INFINITY) this.toldMs = nowMs;
     let told = false;
     if (this.pageStart !== null) {
-      this.readPage(this.pageStart);
+      this.readPage(this.pageStart, limits.recordsPerTurn);
       told = true;
     } else told = this.tellChanges(limits.changesPerTurn);
     if (this.catchingUp && this.pageStart === null) {
@@ -119,17 +117,17 @@ export class Watch implements WatchHandle {
     return history.version > this.toldVersion;
   }
 
-  private readPage(start: string): void {
-    const end = this.keys === null ? this.readRange(start) : this.readKeys(this.keys, start);
+  private readPage(start: string, records: number): void {
+    const end = this.keys === null ? this.readRange(start, records) : this.readKeys(this.keys, start);
     this.pageStart = end === "" ? null : end;
     this.pages.push({ end, version: this.group.revision() });
   }
 
   /** Answers where the next page begins; "" for none. */
-  private readRange(start: string): string {
+  private readRange(start: string, records: number): string {
     const range = new Command(Op.range, start);
     range.value = latin1Encode(this.end);
-    range.limit = PAGE_RECORDS;
+    range.limit = records;
     const result = this.group.read(range);
     for (const { key, version, value } of result.items ?? []) this.sink.record(key, version, value);
     return result.key;

@@ -10,7 +10,7 @@ import { Compacted, decodePosition, type WatchHandle, type WatchOptions, type Wa
 import { Watches } from "./watches.js";
 
 const CLIENT = "client-0123456-A";
-const LIMITS = { watchesMax: 64, changesPerTurn: 7, progressMs: 1_000 };
+const LIMITS = { watchesMax: 64, changesPerTurn: 7, recordsPerTurn: 1_000, progressMs: 1_000 };
 const HISTORY: HistoryLimits = { changesMax: 4_000, bytesMax: 1 << 20, ageMsMax: 60_000 };
 const ALL: WatchOptions = { prefix: "", keys: null, from: "", snapshot: false, values: false };
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

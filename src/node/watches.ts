@@ -18,6 +18,8 @@ export interface WatchLimits {
   readonly watchesMax: number;
   /** That one watch looks at in a turn; the next turn goes on. */
   readonly changesPerTurn: number;
+  /** Of a snapshot that are read in one turn. */
+  readonly recordsPerTurn: number;
   /** How often a watch that hears nothing is told how far it is. */
   readonly progressMs: number;
 }

@@ -12,6 +12,7 @@ const CLASSES = 64;
 /** As memcached's, with the line that ends it. */
 const DUMP_BYTES_MAX = 2_097_152;
 const END_BYTES = 5;
+const PAGE_KEYS_MIN = 100;
 
 /** stats cachedump class limit; a limit of 0 is none. */
 export function answerCachedump(connection: MemcachedConnection, writer: MemcachedWriter): void {
@@ -43,7 +44,8 @@ class Cachedump extends PageWalk<MemcachedWriter, MemcachedConnection> {
   /** Records, for a scan does not tell how long they are. */
   protected pageFrom(key: string): Command {
     const range = new Command(Op.range, key);
-    range.limit = Math.min(this.left, SCAN_KEYS_MAX);
+    // Not only as many as are left: some may be left out.
+    range.limit = Math.min(Math.max(this.left, PAGE_KEYS_MIN), SCAN_KEYS_MAX);
     return range;
   }
 

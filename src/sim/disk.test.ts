@@ -142,12 +142,12 @@ describe("SimDisk in trouble", () => {
     const world = SimWorld.seeded(5);
     await call(world, (done) => world.disk.create("a", 100 * 512, done));
     await call(world, (done) => world.disk.write("a", 50 * 512, filled(512, 1), true, done));
-    const flip = world.disk.flipBit(new Random(1));
-    expect(flip?.name).toBe("a");
-    expect(Math.floor((flip?.offset ?? 0) / 512)).toBe(50);
+    expect(world.disk.perishable).toEqual(["a"]);
+    const flip = world.disk.flipBit("a", new Random(1));
+    expect(Math.floor(flip.offset / 512)).toBe(50);
     world.disk.crash();
     const expected = filled(100 * 512, 0).fill(1, 50 * 512, 51 * 512);
-    expected[flip?.offset ?? 0] ^= 1 << (flip?.bit ?? 0);
+    expected[flip.offset] ^= 1 << flip.bit;
     expect(world.disk.contents("a")).toEqual(expected);
   });
 

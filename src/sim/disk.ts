@@ -262,11 +262,13 @@ export class SimDisk implements Disk {
     this.capacityBytes = bytes;
   }
 
-  /** A bit rots at rest, in a sector that holds something, often one of a file's last; null when all is zeros. */
-  flipBit(random: Random): BitFlip | null {
-    const names = this.namesSorted().filter((it) => this.fileOf(it).usedSectors().length > 0);
-    if (names.length === 0) return null;
-    const name = random.pick(names);
+  /** The files in which a bit can rot: they hold something. */
+  get perishable(): string[] {
+    return this.namesSorted().filter((name) => this.fileOf(name).usedSectors().length > 0);
+  }
+
+  /** A bit rots at rest, in a sector that holds something, often one of the file's last. */
+  flipBit(name: string, random: Random): BitFlip {
     const sectors = this.fileOf(name).usedSectors();
     const offset = random.pick(random.chance(0.5) ? sectors.slice(-2) : sectors);
     const length = Math.min(512, this.fileOf(name).size - offset);

@@ -272,8 +272,11 @@ export class Nemesis {
   private flip(computer: Computer, bits: number): void {
     const { parts } = computer;
     computer.rotten = true;
+    // One file of the log: were the last batch and the mark that vouches for it to rot at a time, nobody could tell.
+    const files = parts.disk.perishable;
+    const name = files.length === 0 ? "" : this.random.pick(files);
     for (let i = 0; i < bits; i += 1) {
-      if (this.random.chance(0.5)) parts.disk.flipBit(this.random);
+      if (name !== "" && this.random.chance(0.5)) parts.disk.flipBit(name, this.random);
       else parts.store.flipBit();
     }
   }

@@ -235,8 +235,10 @@ export class GossipJudge {
       const item = gossip.replica.entries.item(key);
       const version = item === null || item.isDelete ? undefined : item.stamp.version;
       if (held.get(key) === version) continue;
-      // What no node knows any more a watcher may have heard of.
-      if (writes.some(({ lost }) => lost)) continue;
+      // What no node knows any more a watcher may have heard of: a record, or the end of one.
+      const isLost = ({ lost, item: { stamp, isDelete } }: Known): boolean =>
+        lost && (held.has(key) ? stamp.version === held.get(key) : isDelete);
+      if (writes.some(isLost)) continue;
       return `it holds version ${held.get(key) ?? 0} of ${key}, the nodes ${version ?? 0}`;
     }
     return "";

@@ -141,7 +141,7 @@ describe("a bit that has flipped", () => {
       }
       world.die(false);
       const intact = wordsOf(world);
-      world.disk.flipBit(random);
+      world.disk.flipBit(random.pick(world.disk.perishable), random);
       const outcome = world.recover();
       if (outcome.kind === "damaged") damaged += 1;
       else expect(allWords(outcome), `seed ${seed}`).toBe(intact);

@@ -1,10 +1,12 @@
 import { latin1Decode } from "../core/bytes.js";
 import { type Change, END_OF_VERSION } from "../kv/change-history.js";
+import { NO_DEADLINE } from "../kv/command.js";
 import { Level } from "../kv/level.js";
 import type { WatchHandle, WatchOptions } from "../kv/watch.js";
 import type { Fleet } from "./fleet.js";
+import type { Reference } from "./reference.js";
 import { describeChange, type Story, type StoryChange } from "./story.js";
-import type { WatchJudge, WatchKind } from "./watcher.js";
+import type { WatchJudge, WatchKind, WatchPlace } from "./watcher.js";
 
 /** Watches of the default keyspace: every change that the entries make, in their order, once. */
 export class OrderedWatches implements WatchKind {
@@ -15,14 +17,23 @@ export class OrderedWatches implements WatchKind {
 
   constructor(private readonly fleet: Fleet) {}
 
-  begins(options: WatchOptions, handle: WatchHandle, level: Level | null, shown: number): WatchJudge | string {
+  begins(
+    options: WatchOptions,
+    handle: WatchHandle,
+    place: WatchPlace | null,
+    level: Level | null,
+    shown: number,
+  ): WatchJudge | string {
     const { story } = this.fleet.reference();
-    const { prefix, from, snapshot } = options;
+    const { from } = options;
     const { beginVersion, beginOrdinal } = handle;
+    if (place !== null && (place.version !== beginVersion || place.ordinal !== beginOrdinal)) {
+      return `goes on behind ${beginVersion}.${beginOrdinal}; it was told last of ${place.version}.${place.ordinal}`;
+    }
     if (from === "" && level === Level.linearizable && beginVersion < story.versionAt(shown)) {
       return `begins at version ${beginVersion}; ${story.versionAt(shown)} was shown before it was asked for`;
     }
-    return new OrderedJudge(story, prefix, beginVersion, beginOrdinal, snapshot);
+    return new OrderedJudge(this.fleet.reference(), options, beginVersion, beginOrdinal);
   }
 }
 
@@ -32,15 +43,19 @@ class OrderedJudge implements WatchJudge {
   /** What the snapshot and the changes beside it have made so far; null: it is over, or there is none. */
   private snapshot: Map<string, { readonly version: number; readonly value: string | null }> | null;
 
+  private readonly story: Story;
+  private readonly prefix: string;
+
   constructor(
-    private readonly story: Story,
-    private readonly prefix: string,
+    private readonly reference: Reference,
+    private readonly options: WatchOptions,
     version: number,
     ordinal: number,
-    snapshot: boolean,
   ) {
-    this.next = story.after(version, ordinal);
-    this.snapshot = snapshot ? new Map() : null;
+    this.story = reference.story;
+    this.prefix = options.prefix;
+    this.next = this.story.after(version, ordinal);
+    this.snapshot = options.snapshot ? new Map() : null;
   }
 
   get isUpToDate(): boolean {
@@ -55,8 +70,9 @@ class OrderedJudge implements WatchJudge {
     return undefined;
   }
 
-  changed(change: Change): string {
+  changed(change: Change, isResumable: boolean): string {
     const value = change.value === null ? null : latin1Decode(change.value);
+    if (isResumable !== (this.snapshot === null)) return "was given a position within a snapshot, or none behind it";
     if (this.snapshot !== null) {
       if (change.isPut) this.snapshot.set(change.key, { version: change.version, value });
       else this.snapshot.delete(change.key);
@@ -75,6 +91,9 @@ class OrderedJudge implements WatchJudge {
       (value === null || value === expected.value);
     if (!isSame) return `was told of a ${told} where the ${describeChange(expected)} comes next`;
     this.next = this.story.after(expected.version, expected.ordinal);
+    if (change.isPut && value === null && this.options.values && !this.story.isOver(expected, this.next)) {
+      return `was told of a ${told} without its value, which is still there`;
+    }
     if (!isLast) return "";
     const more = this.concerned(this.next);
     if (more?.version === change.version)
@@ -108,9 +127,10 @@ class OrderedJudge implements WatchJudge {
       if (expected?.version === at && (value === null || value === expected.value)) continue;
       return `holds ${key} of version ${at} at the end of a snapshot of version ${version}, instead of ${expected?.version ?? "nothing"}`;
     }
-    for (const [key, { isMortal, version: at }] of state) {
+    for (const [key, { deadlineMs, version: at }] of state) {
       // One whose deadline has passed is absent before it is removed.
-      if (!snapshot.has(key) && !isMortal)
+      const hasPassed = deadlineMs !== NO_DEADLINE && deadlineMs <= this.reference.timeMs;
+      if (!snapshot.has(key) && !hasPassed)
         return `does not hold ${key} of version ${at} at the end of a snapshot of ${version}`;
     }
     return "";

@@ -98,6 +98,7 @@ export interface NodePlan {
   /** Changes that are kept for watchers, and that one of them is told in a turn. */
   readonly watchChanges: number;
   readonly watchChangesPerTurn: number;
+  readonly watchRecordsPerTurn: number;
 }
 
 /** Everything that one simulation depends on, as plain data: a plan gives one run. */
@@ -140,6 +141,7 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
       syncTicks: durability.pick([2, 10, 50]),
       watchChanges: watch.pick([8, 64, 4_096]),
       watchChangesPerTurn: watch.pick([1, 5, 4_096]),
+      watchRecordsPerTurn: watch.pick([1, 3, 1_000]),
     },
     network: planNetwork(random),
     clocks: Array.from({ length: nodes }, () => planClock(random)),
@@ -158,9 +160,13 @@ function planOs(random: Random, nodes: number): number[] {
   return Array.from({ length: nodes }, (_, i) => i + 1).filter(() => random.chance(share));
 }
 
-function planNode(
-  random: Random,
-): Omit<NodePlan, "syncTicks" | "keptChangesBytes" | "watchChanges" | "watchChangesPerTurn"> {
+/** What is drawn apart from the rest is missing. */
+type PlannedNode = Omit<
+  NodePlan,
+  "syncTicks" | "keptChangesBytes" | "watchChanges" | "watchChangesPerTurn" | "watchRecordsPerTurn"
+>;
+
+function planNode(random: Random): PlannedNode {
   return {
     tickMs: 20,
     electionTicks: between(random, 8, 15),

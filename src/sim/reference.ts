@@ -91,6 +91,11 @@ export class Reference {
     return value;
   }
 
+  /** The replicated time after the newest entry. */
+  get timeMs(): number {
+    return this.timesMs[this.position];
+  }
+
   termAt(position: number): number {
     return this.terms[position];
   }

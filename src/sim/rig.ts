@@ -179,6 +179,7 @@ export abstract class Rig implements WorldObserver {
       watch: {
         ...NODE_DEFAULTS.watch,
         changesPerTurn: plan.node.watchChangesPerTurn,
+        recordsPerTurn: plan.node.watchRecordsPerTurn,
         progressMs: 100,
         history: { ...NODE_DEFAULTS.watch.history, changesMax: plan.node.watchChanges },
       },

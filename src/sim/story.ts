@@ -13,8 +13,8 @@ export interface StoryChange {
   readonly cause: Op;
   /** null: the key has none any more. */
   readonly value: string | null;
-  /** Whether what was put has a deadline. */
-  readonly isMortal: boolean;
+  /** Of what was put; {@link NO_DEADLINE} for none. */
+  readonly deadlineMs: number;
 }
 
 /** Every change of a keyspace in the order of its entries: what its watchers must be told, whichever replica they ask. */
@@ -25,8 +25,13 @@ export class Story {
     const last = this.changes.at(-1);
     const ordinal = last?.version === version ? last.ordinal + 1 : 1;
     const value = record === null ? null : latin1Decode(recordValue(record));
-    const isMortal = record !== null && recordDeadlineMs(record) !== NO_DEADLINE;
-    this.changes.push({ position, key, version, ordinal, cause, value, isMortal });
+    const deadlineMs = record === null ? NO_DEADLINE : recordDeadlineMs(record);
+    this.changes.push({ position, key, version, ordinal, cause, value, deadlineMs });
+  }
+
+  /** Whether the key is written again after this change. */
+  isOver({ key }: StoryChange, at: number): boolean {
+    return this.changes.findIndex((change, place) => place >= at && change.key === key) >= 0;
   }
 
   /** Where the changes behind this place begin. */
@@ -66,7 +71,7 @@ export function describeChange({
   ordinal,
   cause,
   value,
-}: Omit<StoryChange, "position" | "isMortal">): string {
+}: Omit<StoryChange, "position" | "deadlineMs">): string {
   const what = value !== null ? `put of ${value}` : cause === Op.advance ? "expiry" : "delete";
   return `${what} to ${key} at version ${version}.${ordinal === END_OF_VERSION ? "end" : ordinal}`;
 }

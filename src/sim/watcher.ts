@@ -20,7 +20,7 @@ export interface WatchJudge {
   /** It has been told of everything there is. */
   readonly isUpToDate: boolean;
   record(key: string, version: number, value: Uint8Array): string;
-  changed(change: Change): string;
+  changed(change: Change, isResumable: boolean): string;
   snapshotEnded(version: number): string;
   progressed(version: number): string;
 }
@@ -32,8 +32,23 @@ export interface WatchKind {
   readonly prefixes: readonly string[];
   /** How often a watch that does not go on from a position begins with a snapshot, in thousandths. */
   readonly snapshotPerMille: number;
-  /** A watch has begun. `shown`: the newest position that anybody was shown before it was asked for. */
-  begins(options: WatchOptions, handle: WatchHandle, level: Level | null, shown: number): WatchJudge | string;
+  /**
+   * A watch has begun, behind that place if it goes on from a position. `shown`: the newest position that anybody was shown
+   * before it was asked for. A text is what is wrong with that.
+   */
+  begins(
+    options: WatchOptions,
+    handle: WatchHandle,
+    place: WatchPlace | null,
+    level: Level | null,
+    shown: number,
+  ): WatchJudge | string;
+}
+
+/** What a watcher was told last, as it was told. */
+export interface WatchPlace {
+  readonly version: number;
+  readonly ordinal: number;
 }
 
 /**
@@ -44,6 +59,8 @@ export class Watcher {
   private watch: OneWatch | null = null;
   /** Of what it was told last; "": there is none, or nobody keeps what comes behind it. */
   position = "";
+  /** Of the position. */
+  place: WatchPlace | null = null;
 
   constructor(
     readonly fleet: Fleet,
@@ -69,7 +86,7 @@ export class Watcher {
   }
 
   private mayLeave(watch: OneWatch): boolean {
-    return watch.isOver || (this.fleet.working && perMille(this.random, 30));
+    return watch.isOver || (this.fleet.working && perMille(this.random, 100));
   }
 
   private ask(): void {
@@ -98,12 +115,14 @@ class OneWatch implements ReplySink, WatchSink {
   private hasEnded = false;
   /** The newest position that anybody was shown before it was asked for. */
   private readonly shown: number;
+  private readonly place: WatchPlace | null;
 
   constructor(
     private readonly watcher: Watcher,
     private readonly connection: Connection,
     private readonly options: WatchOptions,
   ) {
+    this.place = options.from === "" ? null : watcher.place;
     this.shown = watcher.fleet.positionsShown().get(DEFAULT_GROUP) ?? 0;
   }
 
@@ -141,14 +160,14 @@ class OneWatch implements ReplySink, WatchSink {
       this.ended(begun);
       return;
     }
-    const judge = watcher.kind.begins(options, begun, request.level, this.shown);
+    const judge = watcher.kind.begins(options, begun, this.place, request.level, this.shown);
     if (typeof judge === "string") {
       this.violate(judge);
       return;
     }
     this.handle = begun;
     this.judge = judge;
-    if (!options.snapshot) watcher.position = begun.position(begun.beginVersion, begun.beginOrdinal);
+    if (!options.snapshot) this.goesOnAfter(begun.beginVersion, begun.beginOrdinal);
     if (options.from !== "") counters.watchesResumed += 1;
     else counters.watchesBegun += 1;
   }
@@ -176,8 +195,13 @@ class OneWatch implements ReplySink, WatchSink {
 
   changed(change: Change, isResumable: boolean): void {
     this.watcher.fleet.counters.changesTold += 1;
-    this.heard(change.version, this.judge!.changed(change));
-    if (isResumable) this.watcher.position = this.handle!.position(change.version, change.ordinal);
+    this.heard(change.version, this.judge!.changed(change, isResumable));
+    if (isResumable) this.goesOnAfter(change.version, change.ordinal);
+  }
+
+  private goesOnAfter(version: number, ordinal: number): void {
+    this.watcher.position = this.handle!.position(version, ordinal);
+    this.watcher.place = { version, ordinal };
   }
 
   snapshotEnded(version: number): void {
@@ -191,7 +215,7 @@ class OneWatch implements ReplySink, WatchSink {
 
   private heardAll(version: number, problem: string): void {
     this.heard(version, problem);
-    this.watcher.position = this.handle!.position(version, END_OF_VERSION);
+    this.goesOnAfter(version, END_OF_VERSION);
   }
 
   ended(error: KvError): void {

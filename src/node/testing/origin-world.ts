@@ -20,7 +20,7 @@ import { readSections, SectionKind } from "../../protocols/gossip/section.js";
 import type { Stamp } from "../../protocols/gossip/stamp.js";
 import { OriginWatches, watchedOrigins } from "../origin-watches.js";
 
-const LIMITS = { watchesMax: 64, changesPerTurn: 7, progressMs: 1_000 };
+const LIMITS = { watchesMax: 64, changesPerTurn: 7, recordsPerTurn: 1_000, progressMs: 1_000 };
 const HISTORY: HistoryLimits = { changesMax: 4_000, bytesMax: 1 << 20, ageMsMax: 600_000 };
 export const ALL: WatchOptions = { prefix: "", keys: null, from: "", snapshot: false, values: true };
 const NODES = [1, 2, 3] as const;

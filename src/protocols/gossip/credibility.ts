@@ -29,6 +29,13 @@ function originProblem(gossip: Gossip, { node, incarnation, sequence }: SeenOrig
     return new KvError("bad_token", `the token names a write of node ${node}, which is no member of this group`);
   }
   if (node !== gossip.node || incarnation < hard.incarnation) return null;
+  if (gossip.recovering && incarnation > hard.incarnation) {
+    // Of all lives it has had, the one that it has now need not be the latest: its peers have yet to say so.
+    return new KvError(
+      "unavailable",
+      `node ${node} has lost its memory and does not know yet what it has written before: try again in a moment, or at another node`,
+    );
+  }
   const written = incarnation > hard.incarnation ? 0 : (replica.origins.find(node, incarnation)?.have.highest ?? 0);
   if (sequence <= written) return null;
   return new KvError(

@@ -57,7 +57,7 @@ export const RAFT_DEFAULTS = {
   maxBytesLoggedAgain: 2 * 1024 * 1024,
 } as const;
 
-/** Incarnations rise: creation time in seconds, then 16 random bits. */
+/** Incarnations rise: creation time in ms, then 11 random bits; 53 bits hold that until the year 2109. */
 export function newIncarnation(wallMs: number, randomBits: number): Incarnation {
-  return Math.max(1, Math.floor(wallMs / 1000)) * 65_536 + (randomBits % 65_536);
+  return Math.max(1, Math.floor(wallMs)) * 2_048 + (randomBits % 2_048);
 }
