@@ -17,6 +17,8 @@ import { type Answer, Push, type Reply, ReplyError, ReplyReader, textOf } from "
 
 /** A node that takes longer to say hello is passed over, if there is another. */
 const HELLO_MS_MAX = 2_000;
+/** Of a node from which something may come by itself: then it is asked whether it is there. */
+const SILENCE_MS_MAX = 3_000;
 /** More of what comes by itself is not read until somebody has taken these. */
 const PUSHES_MAX = 1_024;
 /** The longest timer that Node knows. */
@@ -197,18 +199,32 @@ export class Client {
     this.pushCame();
   }
 
-  /** What has come by itself since the last call, at least one. @throws NoAnswer when the connection is broken */
+  /**
+   * What has come by itself since the last call, at least one. While nothing comes the node is asked now and then whether
+   * it is there. @throws NoAnswer when the connection is broken, or that is not answered in time
+   */
   async nextPushes(): Promise<readonly Push[]> {
     while (this.pushes.length === 0) {
       if (this.broken !== "") throw new NoAnswer(this.broken);
-      await new Promise<void>((came) => {
-        this.pushCame = came;
-      });
+      await this.pushOrSilence();
     }
     const pushes = this.pushes;
     this.pushes = [];
     this.socket.resume();
     return pushes;
+  }
+
+  private pushOrSilence(): Promise<void> {
+    return new Promise((came) => {
+      const ask = (): void => {
+        if (this.waiting === null) this.call(["PING"]).then(() => came(), came);
+      };
+      const silence = setTimeout(ask, Math.min(this.timeoutMs, SILENCE_MS_MAX));
+      this.pushCame = () => {
+        clearTimeout(silence);
+        came();
+      };
+    });
   }
 
   private breakOff(reason: string): void {

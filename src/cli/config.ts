@@ -55,6 +55,11 @@ function settings<T extends z.ZodRawShape>(what: string, shape: T) {
   });
 }
 
+/** One that may be left out, or left empty: all of its settings are then what they are by default. */
+function section<T extends z.ZodType>(schema: T) {
+  return z.preprocess((given) => given ?? {}, schema);
+}
+
 const hostName = text("a host name or an IP address", isHost);
 const clientPort = whole("the port for clients", 1, PORT_MAX);
 const peerPort = whole("the port for the other nodes", 1, PORT_MAX);
@@ -113,11 +118,11 @@ const fileSchema = settings("settings: node, cluster, dataDir, members, …", {
     .min(1, "must name at least this node")
     .max(MEMBERS_MAX, `may name ${MEMBERS_MAX} nodes at most`),
   durability: oneOf(DURABILITIES).default("sync"),
-  timing: timingSchema.prefault({}),
-  limits: limitsSchema.prefault({}),
-  watch: watchSchema.prefault({}),
-  gossip: gossipSchema.prefault({}),
-  log: logSchema.prefault({}),
+  timing: section(timingSchema),
+  limits: section(limitsSchema),
+  watch: section(watchSchema),
+  gossip: section(gossipSchema),
+  log: section(logSchema),
 });
 
 type ConfigFile = z.output<typeof fileSchema>;

@@ -94,16 +94,21 @@ class WatchRun {
     let addresses = addressesOf(this.flags);
     let lastHeardMs = performance.now();
     while (!this.stopped) {
+      let hasBegun = false;
       try {
         await this.follow(addresses, () => {
-          lastHeardMs = performance.now();
+          hasBegun = true;
           this.forgotten.clear();
         });
       } catch (error) {
         if (this.stopped) break;
+        // A node that had nothing to tell was there all the same.
+        if (hasBegun) lastHeardMs = performance.now();
         const late = performance.now() - lastHeardMs > this.flags.timeout;
-        if (late || !isPassing(error) || this.isForgotten(error, addresses))
+        const isForgotten = this.isForgotten(error, addresses);
+        if (late || !isPassing(error) || (isForgotten && !this.flags.snapshot))
           throw this.client === null ? error : asCliError(error, this.client.address, false);
+        if (isForgotten) this.position = "";
         addresses = after(addresses, this.client?.address);
         if (this.flags.snapshot && this.position === "") console.error("gamut: the snapshot begins anew");
         await sleep(RETRY_MS);

@@ -125,6 +125,7 @@ function markOf(reverse: boolean): string {
 
 /** @throws GamutError bad_request */
 function keyAt(cursor: string, reverse: boolean): string {
+  if (typeof cursor !== "string") throw badCursor(`it is ${cursor}; it must be the text that a list has given`);
   if (cursor === "") throw badCursor("the list that gave it was at its end");
   const mark = cursor[0];
   const isCursor = mark === CURSOR_MARK || mark === REVERSE_CURSOR_MARK;
@@ -139,15 +140,22 @@ function keyAt(cursor: string, reverse: boolean): string {
 /** The part of a range from this key on; null: all of it. @throws GamutError bad_request */
 function begunAt(key: string | null, { start, end }: KeyRange): Pick<KeyRange, "start" | "end"> {
   if (key === null) return { start, end };
-  if (key < start) throw badCursor("it lies before the bounds of this list");
+  checkInside(key, { start, end });
   return { start: key, end };
 }
 
 /** The part of a range before this key; null: all of it. @throws GamutError bad_request */
 function endedAt(key: string | null, { start, end }: KeyRange): Pick<KeyRange, "start" | "end"> {
   if (key === null) return { start, end };
-  if (end !== "" && (key === "" || key > end)) throw badCursor("it lies behind the bounds of this list");
+  // "": it lies below nothing.
+  if (key !== "") checkInside(key, { start, end });
+  else if (end !== "") throw badCursor("it lies behind the bounds of this list");
   return { start, end: key };
+}
+
+function checkInside(key: string, { start, end }: Pick<KeyRange, "start" | "end">): void {
+  if (key < start) throw badCursor("it lies before the bounds of this list");
+  if (end !== "" && key > end) throw badCursor("it lies behind the bounds of this list");
 }
 
 function badCursor(why: string): GamutError {

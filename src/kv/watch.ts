@@ -72,7 +72,7 @@ export class Compacted extends KvError {
   ) {
     super(
       "compacted",
-      `what has changed since that position is not kept any more; the oldest position here is ${oldest}. Begin anew, with a snapshot`,
+      `what has changed since that position is not kept any more; the oldest position here is ${oldest}. Another node may keep more; else begin anew, with a snapshot`,
     );
   }
 }

@@ -4,7 +4,7 @@ import { Parsed, type RequestParser } from "../codec/request-parser.js";
 import { ByteWriter, copyBytes } from "../core/bytes.js";
 import type { Session } from "../kv/backend.js";
 import type { Command } from "../kv/command.js";
-import type { KvError } from "../kv/errors.js";
+import { KvError } from "../kv/errors.js";
 import type { Receipt } from "../kv/receipt.js";
 import type { ReplySink, Request, RequestId } from "../kv/request.js";
 import type { Result } from "../kv/result.js";
@@ -346,6 +346,7 @@ export abstract class ClientConnection<Writer extends ReplyBuffer, Slot extends 
   /** Takes no more requests, and hangs up when all is answered. */
   endWhenAnswered(): void {
     this.ending = true;
+    this.watch?.end(new KvError("stopping"));
     this.advance();
   }
 

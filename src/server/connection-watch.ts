@@ -64,6 +64,14 @@ export abstract class ConnectionWatch<
     this.handle?.resume();
   }
 
+  /** Ends it from here, and tells why. */
+  end(error: KvError): void {
+    if (this.handle === null || this.closed) return;
+    this.close();
+    this.ended(error);
+    this.flush();
+  }
+
   close(): void {
     this.closed = true;
     this.handle?.close();

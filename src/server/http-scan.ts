@@ -32,8 +32,8 @@ export class KeyRange {
     if (cursor === undefined) return new KeyRange(from, end, query);
     const at = keyAt(cursor, reverse !== undefined);
     if (at instanceof Problem) return at;
-    if (reverse === undefined) return at < from ? otherPage() : new KeyRange(at, end, query);
-    return end !== null && at > end ? otherPage() : new KeyRange(from, at, query);
+    if (at < from || (end !== null && at > end)) return otherPage();
+    return reverse === undefined ? new KeyRange(at, end, query) : new KeyRange(from, at, query);
   }
 
   get isEmpty(): boolean {

@@ -218,7 +218,7 @@ test("a reader that takes nothing costs no more than its output, and is told wha
     next += 1;
   }
   expect(next).toBeLessThan(written);
-  expect(last.error).toMatch(/^SERVER_ERROR compacted: .* Begin anew, with a snapshot$/);
+  expect(last.error).toMatch(/^SERVER_ERROR compacted: .* begin anew, with a snapshot$/);
   // It is a connection like any other again.
   expect(await raw.tell("get none\r\n")).toBe("END\r\n");
   await watch(raw, ` "" from ${last.position}`);

@@ -140,7 +140,7 @@ test("a reader that takes nothing costs no more than its output, and is told wha
     }
   }
   expect(next).toBeLessThan(written);
-  expect(shown(last)).toMatch(/^>4 watch end ERR compacted: .* Begin anew, with a snapshot POSITION$/);
+  expect(shown(last)).toMatch(/^>4 watch end ERR compacted: .* begin anew, with a snapshot POSITION$/);
   const oldest = /4757[0-9a-f]+\r\n$/.exec(last)![0].trim();
   const [begun] = await raw.ask(["GAMUT", "WATCH", "", "FROM", oldest]);
   expect(shown(begun)).toBe("POSITION");
@@ -166,4 +166,14 @@ test("a connection that closes watches no more, nor does one that is hanging up"
   halfOpen.write("QUIT\r\n");
   await once(halfOpen, "end");
   expect(history.watchers).toBe(0);
+});
+
+test("who watches hears that the node stops", async () => {
+  const { client, listener } = await serve();
+  const raw = await client();
+  await raw.ask(["HELLO", "3"], ["GAMUT", "WATCH"]);
+  const closed = listener.close();
+  const [last] = await heard(raw, 1);
+  expect(last).toMatch(/^>4 watch end TRYAGAIN stopping: /);
+  await closed;
 });

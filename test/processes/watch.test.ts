@@ -106,3 +106,20 @@ it("a snapshot first, then the changes, of the keys asked for", { timeout: limit
     expect(await watch.interrupt()).toBe(0);
   });
 });
+
+it("goes on at another node when its own stands still", { timeout: limitMs(120_000) }, async () => {
+  await withCluster({}, async (cluster) => {
+    const watch = new WatchProcess(cluster, ["k", "--timeout", "2s"]);
+    const client = await Client.connectTo(cluster.members[1].address, 15_000);
+    await until("the watch has begun", WAIT_MS_MAX, async () => {
+      await client.demand(["SET", "k0", "0"]);
+      return watch.lines.length > 0;
+    });
+    cluster.member(1).pause();
+    await client.demand(["SET", "k1", "1"]);
+    await watch.hears("what was written meanwhile", (lines) => lines.some(({ key }) => key === "k1"));
+    cluster.member(1).resume();
+    client.close();
+    expect(await watch.interrupt()).toBe(0);
+  });
+});
