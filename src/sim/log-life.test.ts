@@ -57,7 +57,7 @@ describe("the calls of a log to its disk", () => {
     world.settle();
     expect(take()).toEqual(["sync log-0000000002 2048+512", "write log-marks 4096+512"]);
 
-    world.die(true);
+    world.die(false);
     world.recover();
     expect(take().filter((call) => !call.startsWith("read"))).toEqual(["list", "sync log-marks 0+512"]);
   });

@@ -167,7 +167,9 @@ class OneWatch implements ReplySink, WatchSink {
     }
     this.handle = begun;
     this.judge = judge;
-    if (!options.snapshot) this.goesOnAfter(begun.beginVersion, begun.beginOrdinal);
+    // It begins anew: what it held before counts no more.
+    if (options.snapshot) watcher.position = "";
+    else this.goesOnAfter(begun.beginVersion, begun.beginOrdinal);
     if (options.from !== "") counters.watchesResumed += 1;
     else counters.watchesBegun += 1;
   }
