@@ -44,10 +44,8 @@ export class OriginHistory extends ChangeHistory {
 
   /** Begins anew: of what took effect until now, nobody hears here but who was at `floor` already. */
   begin(floor: OriginPlace): void {
-    // A number that no change has: whoever had heard all until now has a gap all the same.
+    // A version that no change has: whoever had heard all until now has a gap all the same.
     this.restart(this.end + 1);
-    this.end += 1;
-    this.first = this.end;
     this.resize(CAPACITY_FIRST);
     this.floor = floor;
   }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { MapState } from "../core/map-state.js";
 import { Random } from "../core/random.js";
 import { SectionWriter, writeBatch } from "../kv/batch.js";
-import { type Change, ChangeHistory, END_OF_VERSION, type HistoryLimits } from "../kv/change-history.js";
+import { type Change, ChangeHistory, END_OF_VERSION, type HistoryLimits, kindOf } from "../kv/change-history.js";
 import { Command, CommandFlag, Op } from "../kv/command.js";
 import { KvError } from "../kv/errors.js";
 import { Store } from "../kv/store.js";
@@ -99,9 +99,8 @@ class Listener implements WatchSink {
   }
 
   changed(change: Change, isResumable: boolean): void {
-    const { key, version, cause, isPut, value, ordinal } = change;
-    const kind = isPut ? "put" : cause === Op.advance ? "expire" : "delete";
-    this.lines.push(`${kind} ${key} ${version}`);
+    const { key, version, isPut, value, ordinal } = change;
+    this.lines.push(`${kindOf(change)} ${key} ${version}`);
     this.values.push(text(value));
     this.positions.push(isResumable ? this.handle!.position(version, ordinal) : "");
     if (isPut) this.folded.set(key, `${version} ${text(value)}`);

@@ -1,9 +1,8 @@
 import { latin1Decode } from "../core/bytes.js";
 import type { Change } from "../kv/change-history.js";
 import { Level } from "../kv/level.js";
-import type { WatchHandle, WatchOptions } from "../kv/watch.js";
 import type { GossipJudge } from "./gossip-judge.js";
-import type { WatchJudge, WatchKind } from "./watcher.js";
+import type { BegunWatch, WatchJudge, WatchKind } from "./watcher.js";
 
 /**
  * What one watcher of a gossip keyspace makes of all that it is told, by putting and deleting it in turn: in the end that
@@ -20,7 +19,7 @@ export class FoldedWatches implements WatchKind, WatchJudge {
     private readonly judge: GossipJudge,
   ) {}
 
-  begins(options: WatchOptions, _handle: WatchHandle): WatchJudge {
+  begins({ options }: BegunWatch): WatchJudge {
     if (options.from === "") this.held.clear();
     return this;
   }

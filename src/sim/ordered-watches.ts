@@ -2,11 +2,11 @@ import { latin1Decode } from "../core/bytes.js";
 import { type Change, END_OF_VERSION } from "../kv/change-history.js";
 import { NO_DEADLINE } from "../kv/command.js";
 import { Level } from "../kv/level.js";
-import type { WatchHandle, WatchOptions } from "../kv/watch.js";
+import type { WatchOptions } from "../kv/watch.js";
 import type { Fleet } from "./fleet.js";
 import type { Reference } from "./reference.js";
 import { describeChange, type Story, type StoryChange } from "./story.js";
-import type { WatchJudge, WatchKind, WatchPlace } from "./watcher.js";
+import type { BegunWatch, WatchJudge, WatchKind } from "./watcher.js";
 
 /** Watches of the default keyspace: every change that the entries make, in their order, once. */
 export class OrderedWatches implements WatchKind {
@@ -17,13 +17,7 @@ export class OrderedWatches implements WatchKind {
 
   constructor(private readonly fleet: Fleet) {}
 
-  begins(
-    options: WatchOptions,
-    handle: WatchHandle,
-    place: WatchPlace | null,
-    level: Level | null,
-    shown: number,
-  ): WatchJudge | string {
+  begins({ options, handle, level, place, shown }: BegunWatch): WatchJudge | string {
     const { story } = this.fleet.reference();
     const { from } = options;
     const { beginVersion, beginOrdinal } = handle;
@@ -91,7 +85,7 @@ class OrderedJudge implements WatchJudge {
       (value === null || value === expected.value);
     if (!isSame) return `was told of a ${told} where the ${describeChange(expected)} comes next`;
     this.next = this.story.after(expected.version, expected.ordinal);
-    if (change.isPut && value === null && this.options.values && !this.story.isOver(expected, this.next)) {
+    if (change.isPut && value === null && this.options.values && !this.story.changesAgain(expected.key, this.next)) {
       return `was told of a ${told} without its value, which is still there`;
     }
     if (!isLast) return "";

@@ -1,7 +1,6 @@
 /** Gossip in golden traces. */
 import { type LogRecord, RecordKind } from "../core/machine.js";
-import { Change } from "../kv/change-history.js";
-import { Op } from "../kv/command.js";
+import { Change, kindOf } from "../kv/change-history.js";
 import { Level } from "../kv/level.js";
 import { OriginHistory } from "../kv/origin-history.js";
 import type { Request } from "../kv/request.js";
@@ -104,7 +103,7 @@ function printChanges(changes: OriginHistory): string[] {
   const change = new Change();
   for (let number = changes.first; number < changes.end; number += 1) {
     changes.read(number, change);
-    lines.push(`${change.isPut ? "put" : change.cause === Op.advance ? "expire" : "delete"} ${change.key}`);
+    lines.push(`${kindOf(change)} ${change.key}`);
   }
   return lines;
 }

@@ -29,9 +29,9 @@ export class Story {
     this.changes.push({ position, key, version, ordinal, cause, value, deadlineMs });
   }
 
-  /** Whether the key is written again after this change. */
-  isOver({ key }: StoryChange, at: number): boolean {
-    return this.changes.findIndex((change, place) => place >= at && change.key === key) >= 0;
+  /** Whether a change at this place or behind it is one of the key. */
+  changesAgain(key: string, from: number): boolean {
+    return this.changes.some((change, at) => at >= from && change.key === key);
   }
 
   /** Where the changes behind this place begin. */
@@ -55,8 +55,7 @@ export class Story {
   /** What there is at the end of this version, under a prefix. */
   stateAt(version: number, prefix: string): Map<string, StoryChange> {
     const state = new Map<string, StoryChange>();
-    for (let at = 0; at < this.after(version, END_OF_VERSION); at += 1) {
-      const change = this.changes[at];
+    for (const change of this.changes.slice(0, this.after(version, END_OF_VERSION))) {
       if (!change.key.startsWith(prefix)) continue;
       if (change.value === null) state.delete(change.key);
       else state.set(change.key, change);

@@ -5,9 +5,7 @@ import { LoneNode, SECOND_US } from "./testing/lone-node.js";
 
 /** kill -9 between the rename of the identity file and the fsync of its folder; later the power fails. */
 test.each([1, 2, 3, 4, 5, 6])("a note whose name was not durable yet when the process was killed (seed %s)", (seed) => {
-  const lone = new LoneNode(seed);
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote(seed);
   lone.until(() => lone.identity.unsyncedBoot === "");
   const { disk } = lone.computer.parts;
   const { incarnation } = lone.identity;
@@ -48,9 +46,7 @@ test.each([1, 2, 3, 4, 5, 6])("a note whose name was not durable yet when the pr
 test.each([1, 2, 3, 4, 5, 6])(
   "fdatasync fails, and so does the note of the damage: the disk is dead for a moment (seed %s)",
   (seed) => {
-    const lone = new LoneNode(seed);
-    lone.set("x", "1");
-    lone.noted();
+    const lone = LoneNode.withNote(seed);
     const { incarnation } = lone.identity;
     const { disk } = lone.computer.parts;
     disk.failNext("fdatasync", "EIO");
@@ -68,9 +64,7 @@ test.each([1, 2, 3, 4, 5, 6])(
 test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
   "recovery writes again what was not synced, and that fails (seed %s)",
   (seed) => {
-    const lone = new LoneNode(seed);
-    lone.set("x", "1");
-    lone.noted();
+    const lone = LoneNode.withNote(seed);
     const { incarnation } = lone.identity;
     const { disk } = lone.computer.parts;
     lone.set("x", "2");
@@ -99,9 +93,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
 );
 
 test("a full disk: the node goes on, for reads", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   const { disk } = lone.computer.parts;
   let used = 0;
   for (const name of disk.fileNames()) used += disk.contents(name).length;
@@ -112,9 +104,7 @@ test("a full disk: the node goes on, for reads", () => {
 });
 
 test("a full disk: the note cannot be written", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   lone.until(() => lone.identity.unsyncedBoot === "");
   const { disk } = lone.computer.parts;
   let used = 0;

@@ -5,9 +5,7 @@ import { setCommand } from "../kv/command.js";
 import { LoneNode, SECOND_US } from "./testing/lone-node.js";
 
 test("the note is durable before anything is stored without a sync, however long it takes", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   lone.until(() => lone.identity.unsyncedBoot === "");
   const { disk } = lone.computer.parts;
   const replace = disk.replace.bind(disk);
@@ -22,9 +20,7 @@ test("the note is durable before anything is stored without a sync, however long
 });
 
 test("a killed process comes back as the one that it was, with all that it had stored", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   lone.set("x", "2");
   const { incarnation } = lone.identity;
   lone.restart("kill");
@@ -34,9 +30,7 @@ test("a killed process comes back as the one that it was, with all that it had s
 });
 
 test("after a crash of the machine it is another one, which has lost its memory", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   const { incarnation } = lone.identity;
   lone.restart("losePower");
   expect(lone.identity.incarnation).toBeGreaterThan(incarnation);
@@ -48,9 +42,7 @@ test("after a crash of the machine it is another one, which has lost its memory"
 });
 
 test("a quiet node takes the note back, and a crash of the machine costs it nothing", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   lone.set("x", "2");
   lone.until(() => lone.identity.unsyncedBoot === "");
   const { incarnation } = lone.identity;
@@ -64,9 +56,7 @@ test("a quiet node takes the note back, and a crash of the machine costs it noth
 });
 
 test("a clean stop takes the note back; a crash of the machine after it costs nothing", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   lone.set("x", "2");
   const { incarnation } = lone.identity;
   lone.computer.stop();
@@ -78,9 +68,7 @@ test("a clean stop takes the note back; a crash of the machine after it costs no
 });
 
 test("a stop waits for a slow sync, and the note stays until it has returned", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   const { disk } = lone.computer.parts;
   const sync = disk.sync.bind(disk);
   let synced = 0;
@@ -102,9 +90,7 @@ test("a stop waits for a slow sync, and the note stays until it has returned", (
 });
 
 test("with sync from the next start on, the note goes as soon as all is synced, and nothing is lost", () => {
-  const lone = new LoneNode();
-  lone.set("x", "1");
-  lone.noted();
+  const lone = LoneNode.withNote();
   lone.set("x", "2");
   lone.durability = "sync";
   lone.restart("kill");
@@ -137,9 +123,7 @@ test("where no boot can be told from the next, a killed process counts as a cras
 test.each(["write", "fdatasync"] as const)(
   "a failed %s ends the node, and what it had stored is not believed",
   (kind) => {
-    const lone = new LoneNode();
-    lone.set("x", "1");
-    lone.noted();
+    const lone = LoneNode.withNote();
     const { incarnation } = lone.identity;
     lone.computer.parts.disk.failNext(kind, "EIO");
     lone.computer.guard(() =>

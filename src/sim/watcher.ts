@@ -32,17 +32,18 @@ export interface WatchKind {
   readonly prefixes: readonly string[];
   /** How often a watch that does not go on from a position begins with a snapshot, in thousandths. */
   readonly snapshotPerMille: number;
-  /**
-   * A watch has begun, behind that place if it goes on from a position. `shown`: the newest position that anybody was shown
-   * before it was asked for. A text is what is wrong with that.
-   */
-  begins(
-    options: WatchOptions,
-    handle: WatchHandle,
-    place: WatchPlace | null,
-    level: Level | null,
-    shown: number,
-  ): WatchJudge | string;
+  /** A watch has begun. A text is what is wrong with that. */
+  begins(begun: BegunWatch): WatchJudge | string;
+}
+
+export interface BegunWatch {
+  readonly options: WatchOptions;
+  readonly handle: WatchHandle;
+  readonly level: Level | null;
+  /** What its watcher was told last, if it goes on from a position; else null. */
+  readonly place: WatchPlace | null;
+  /** The newest position that anybody was shown before it was asked for. */
+  readonly shown: number;
 }
 
 /** What a watcher was told last, as it was told. */
@@ -152,7 +153,7 @@ class OneWatch implements ReplySink, WatchSink {
 
   reply(request: Request, result: Result): void {
     if (this.isLeft) return;
-    const { options, watcher } = this;
+    const { options, watcher, place, shown } = this;
     const { counters } = watcher.fleet;
     const begun =
       result.kind === ResultKind.error ? result.error! : this.connection.session.watch(request, options, this);
@@ -160,7 +161,7 @@ class OneWatch implements ReplySink, WatchSink {
       this.ended(begun);
       return;
     }
-    const judge = watcher.kind.begins(options, begun, this.place, request.level, this.shown);
+    const judge = watcher.kind.begins({ options, handle: begun, level: request.level, place, shown });
     if (typeof judge === "string") {
       this.violate(judge);
       return;

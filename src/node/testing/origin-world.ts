@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter } from "../../core/bytes.js";
 import { MemoryLost, RecordKind } from "../../core/machine.js";
 import { MapState } from "../../core/map-state.js";
 import { Random } from "../../core/random.js";
-import type { Change, HistoryLimits } from "../../kv/change-history.js";
+import { type Change, type HistoryLimits, kindOf } from "../../kv/change-history.js";
 import { Command, CommandFlag, Op } from "../../kv/command.js";
 import { KvError } from "../../kv/errors.js";
 import { Level } from "../../kv/level.js";
@@ -250,8 +250,8 @@ export class OriginListener implements WatchSink {
   }
 
   changed(change: Change, isResumable: boolean): void {
-    const { key, version, cause, isPut, value } = change;
-    const kind = isPut ? "put" : cause === Op.advance ? "expire" : "delete";
+    const { key, version, isPut, value } = change;
+    const kind = kindOf(change);
     this.lines.push(`${kind} ${key}`);
     if (isResumable) this.position = this.handle!.position(version, change.ordinal);
     this.positions.push(this.position);

@@ -35,6 +35,14 @@ export class LoneNode implements WorldObserver {
     this.start();
   }
 
+  /** With x = 1, and the note that not all is synced. */
+  static withNote(seed?: number): LoneNode {
+    const lone = new LoneNode(seed);
+    lone.set("x", "1");
+    lone.noted();
+    return lone;
+  }
+
   get computer(): Computer {
     return this.world.computers[0];
   }
