@@ -86,6 +86,15 @@ export class SimFile {
     return [...sectors].sort((a, b) => a - b).map((sector) => sector * SECTOR_BYTES);
   }
 
+  /** Offsets of the bytes of this sector that are not zero. */
+  usedBytes(sectorOffset: number): number[] {
+    const sector = sectorOffset / SECTOR_BYTES;
+    const held = this.cached.get(sector) ?? this.durable.get(sector)!;
+    const used: number[] = [];
+    for (let at = 0; at < held.length; at += 1) if (held[at] !== 0) used.push(sectorOffset + at);
+    return used;
+  }
+
   flipBit(offset: number, bit: number): void {
     assert(offset < this.size, "sim disk: a bit beyond the file's end");
     const sector = Math.floor(offset / SECTOR_BYTES);

@@ -267,12 +267,15 @@ export class SimDisk implements Disk {
     return this.namesSorted().filter((name) => this.fileOf(name).usedSectors().length > 0);
   }
 
-  /** A bit rots at rest, in a sector that holds something, often one of the file's last. */
+  /** A bit rots at rest, in a sector that holds something, often one of the file's last, and mostly where it holds it. */
   flipBit(name: string, random: Random): BitFlip {
-    const sectors = this.fileOf(name).usedSectors();
-    const offset = random.pick(random.chance(0.5) ? sectors.slice(-2) : sectors);
-    const length = Math.min(512, this.fileOf(name).size - offset);
-    const flip = { name, offset: offset + random.below(length), bit: random.below(8) };
+    const file = this.fileOf(name);
+    const sectors = file.usedSectors();
+    const sector = random.pick(random.chance(0.5) ? sectors.slice(-2) : sectors);
+    const anywhere = sector + random.below(Math.min(512, file.size - sector));
+    const used = file.usedBytes(sector);
+    const offset = used.length > 0 && random.chance(0.8) ? random.pick(used) : anywhere;
+    const flip = { name, offset, bit: random.below(8) };
     this.flipBitAt(flip);
     return flip;
   }

@@ -274,9 +274,11 @@ export class Nemesis {
     computer.rotten = true;
     // One file of the log: were the last batch and the mark that vouches for it to rot at a time, nobody could tell.
     const files = parts.disk.perishable;
-    const name = files.length === 0 ? "" : this.random.pick(files);
+    const segments = files.filter((name) => name.startsWith("log-0"));
+    const name =
+      files.length === 0 ? "" : this.random.pick(segments.length > 0 && this.random.chance(0.7) ? segments : files);
     for (let i = 0; i < bits; i += 1) {
-      if (name !== "" && this.random.chance(0.5)) parts.disk.flipBit(name, this.random);
+      if (name !== "" && this.random.chance(0.7)) parts.disk.flipBit(name, this.random);
       else parts.store.flipBit();
     }
   }

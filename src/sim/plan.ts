@@ -95,6 +95,8 @@ export interface NodePlan {
   readonly syncTicks: number;
   /** What the last checkpoints have made durable and reads find in memory. */
   readonly keptChangesBytes: number;
+  /** Writes that wait for the answers of earlier ones: so many bytes at most. */
+  readonly gatherBytes: number;
   /** Changes that are kept for watchers, and that one of them is told in a turn. */
   readonly watchChanges: number;
   readonly watchChangesPerTurn: number;
@@ -138,6 +140,7 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
     node: {
       ...planned,
       keptChangesBytes: new Random(seed).fork("kept changes").pick([0, 1.25, 3, 8]) * planned.checkpointBytes,
+      gatherBytes: new Random(seed).fork("gather").pick([0, 0, 300, 16_384]),
       syncTicks: durability.pick([2, 10, 50]),
       watchChanges: watch.pick([8, 64, 4_096]),
       watchChangesPerTurn: watch.pick([1, 5, 4_096]),
@@ -163,7 +166,7 @@ function planOs(random: Random, nodes: number): number[] {
 /** What is drawn apart from the rest is missing. */
 type PlannedNode = Omit<
   NodePlan,
-  "syncTicks" | "keptChangesBytes" | "watchChanges" | "watchChangesPerTurn" | "watchRecordsPerTurn"
+  "syncTicks" | "keptChangesBytes" | "gatherBytes" | "watchChanges" | "watchChangesPerTurn" | "watchRecordsPerTurn"
 >;
 
 function planNode(random: Random): PlannedNode {

@@ -170,8 +170,8 @@ export abstract class Rig implements WorldObserver {
       log: {
         ...NODE_DEFAULTS.log,
         segmentBytes: plan.node.segmentBytes,
-        batchBytesMax: 6_144,
-        reserveBytes: 6_144,
+        batchBytesMax: 8_000,
+        reserveBytes: 8_000,
         spaceRetryTicks: 5,
         syncTicks: plan.node.syncTicks,
         verdict: (provenDurable) => this.judgeBytes(provenDurable),
@@ -192,6 +192,7 @@ export abstract class Rig implements WorldObserver {
         maxAppendBytes: 8_192,
         maxInflightBytes: 32_768,
         maxUncommittedBytes: 131_072,
+        gatherBytes: plan.node.gatherBytes,
         retainedBytes: plan.node.retainedBytes,
         retainedBytesWhileSending: 65_536,
       },

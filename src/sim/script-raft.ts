@@ -33,9 +33,12 @@ export function raftScript(make: MakeRaft = makePlainRaft): ScriptProtocol<RaftM
   };
 }
 
-/** Any numeric setting of {@link RaftOptions} may stand in the `cluster` command; `learners=4,5` takes votes away. */
+/**
+ * Any numeric setting of {@link RaftOptions} may stand in the `cluster` command; `learners=4,5` takes votes away.
+ * Writes go at once, unless the story sets `gatherBytes`.
+ */
 function raftOptions({ node, members, options }: ScriptNodeSetup, life: number): RaftOptions {
-  const numbers: Record<string, number> = { ...RAFT_DEFAULTS };
+  const numbers: Record<string, number> = { ...RAFT_DEFAULTS, gatherBytes: 0 };
   for (const name of Object.keys(RAFT_DEFAULTS)) {
     if (options.has(name)) numbers[name] = wholeNumber(options.get(name), name);
   }

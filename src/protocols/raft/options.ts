@@ -29,6 +29,13 @@ export interface RaftOptions {
   readonly maxPendingRequests: number;
   /** Encoded writes that wait here: past it, `overloaded`. */
   readonly maxPendingBytes: number;
+  /**
+   * While writes that entered here are under way, newer ones wait for their answer until there are this many bytes of
+   * them: they then cost one entry, one sync and one message a peer together. 0: none waits.
+   */
+  readonly gatherBytes: number;
+  /** But not for an answer that takes longer than this, in ms: of a distant leader, or a slow disk. */
+  readonly gatherMs: number;
   /** Entries kept below the last checkpoint for peers that lag; further back they are sent a snapshot. */
   readonly retainedBytes: number;
   /** The same, while a snapshot is under way to a peer. */
@@ -52,6 +59,8 @@ export const RAFT_DEFAULTS = {
   maxUncommittedBytes: 64 * 1024 * 1024,
   maxPendingRequests: 65_536,
   maxPendingBytes: 64 * 1024 * 1024,
+  gatherBytes: 16 * 1024,
+  gatherMs: 10,
   retainedBytes: 8 * 1024 * 1024,
   retainedBytesWhileSending: 128 * 1024 * 1024,
   maxBytesLoggedAgain: 2 * 1024 * 1024,

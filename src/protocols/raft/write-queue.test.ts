@@ -7,7 +7,7 @@ import { Level } from "../../kv/level.js";
 import { Request } from "../../kv/request.js";
 import type { Result } from "../../kv/result.js";
 import { type ApplyObserver, Store } from "../../kv/store.js";
-import { RAFT_DEFAULTS } from "./options.js";
+import { RAFT_DEFAULTS, type RaftOptions } from "./options.js";
 import { type PendingSection, WriteQueue } from "./write-queue.js";
 
 const CLIENT = "a-client's-own-1";
@@ -18,11 +18,12 @@ class Bench {
   readonly names = new Map<Request, string>();
   store = new Store(new MapState());
   appliedIndex = 0;
+  monotonicMs = 0;
   clients = 0;
   readonly queue: WriteQueue;
   private readonly observer: ApplyObserver;
 
-  constructor(options: { maxEntryBytes?: number } = {}) {
+  constructor(options: Partial<RaftOptions> = {}) {
     const newClientId = (): string => {
       this.clients += 1;
       return `session ${this.clients}`.padEnd(16, ".");
@@ -90,6 +91,40 @@ describe("sections", () => {
     bench.add("c");
     expect(describeSections(bench.send())).toEqual(["session 1 3+1"]);
     expect(bench.queue.hasUnsent).toBe(false);
+  });
+
+  test("while writes are under way, newer ones gather: until the answer, a number of bytes, or for a time", () => {
+    bench = new Bench({ gatherBytes: 60, gatherMs: 10 });
+    bench.add("a");
+    expect(bench.queue.hasUnsent, "nothing is under way").toBe(true);
+    const [first] = bench.send();
+    bench.add("b");
+    expect(bench.queue.hasUnsent, "a is under way").toBe(false);
+    bench.add("c");
+    bench.apply(first);
+    expect(bench.queue.hasUnsent, "a is answered").toBe(true);
+    expect(describeSections(bench.send())).toEqual(["session 1 2+2"]);
+
+    bench.add("d");
+    bench.monotonicMs = 9;
+    expect(bench.queue.hasUnsent).toBe(false);
+    bench.monotonicMs = 10;
+    expect(bench.queue.hasUnsent, "the answer takes long").toBe(true);
+    bench.send();
+    while (!bench.queue.hasUnsent) bench.add("e");
+    expect(bench.send()[0].requests.length, "enough of them").toBeGreaterThan(1);
+
+    bench.add("f");
+    bench.queue.resendAll();
+    expect(bench.queue.hasUnsent, "others go again").toBe(true);
+  });
+
+  test("none waits with gatherBytes 0", () => {
+    bench = new Bench({ gatherBytes: 0 });
+    bench.add("a");
+    bench.send();
+    bench.add("b");
+    expect(bench.queue.hasUnsent).toBe(true);
   });
 
   test("a request with an id of its own travels alone, between the others in their order", () => {

@@ -27,6 +27,7 @@ export class PendingSection {
 export interface AppliedState {
   readonly store: Store;
   readonly appliedIndex: number;
+  readonly monotonicMs: number;
 }
 
 /**
@@ -53,6 +54,7 @@ export class WriteQueue {
   /** Of the sections that are pending. */
   private bytes = 0;
   private queuedBytes = 0;
+  private lastLeftMs = 0;
 
   constructor(
     private readonly options: RaftOptions,
@@ -77,8 +79,19 @@ export class WriteQueue {
     return this.nextSequence === 1;
   }
 
+  /** Whether anything is to go now: what has to go again, or what is new and has not better wait for more. */
   get hasUnsent(): boolean {
-    return this.queued.length > 0 || this.unsent.length > 0;
+    return this.unsent.length > 0 || (this.queued.length > 0 && !this.gathers());
+  }
+
+  /**
+   * Group commit for clients that wait for each answer: what comes while writes are under way would have an entry, a
+   * sync and a message of its own for every few of them, and be committed after those in any case.
+   */
+  private gathers(): boolean {
+    const { gatherBytes, gatherMs } = this.options;
+    if (this.pending.size === 0 || this.queuedBytes >= gatherBytes) return false;
+    return this.replica.monotonicMs - this.lastLeftMs < gatherMs;
   }
 
   add(request: Request): void {
@@ -97,6 +110,7 @@ export class WriteQueue {
     const sections = this.unsent;
     this.unsent = [];
     for (const section of sections) section.age = 0;
+    this.lastLeftMs = this.replica.monotonicMs;
     return sections;
   }
 

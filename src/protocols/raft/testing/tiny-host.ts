@@ -57,6 +57,8 @@ export class TinyHost {
       // One entry a message: what reaches a peer with what is to be explored.
       maxAppendBytes: 1,
       maxInflightBytes: 1,
+      // No time passes here for which writes could wait.
+      gatherBytes: 0,
     };
     const machine = this.make(options, new MapState());
     machine.now(0, 0);
