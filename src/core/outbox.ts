@@ -36,6 +36,8 @@ export class Outbox<Message, Request, Result> {
   appliedEpoch = 0;
   /** There was more to do than a turn should take: the machine wants another one at once. */
   hasMore = false;
+  /** The machine wants another turn after so many ms at the latest; 0: whenever there is one. */
+  turnWithinMs = 0;
   /** Write sequence of the newest record handed out: monotone, one a record, never reused after a truncation. */
   issuedSeq = 0;
 

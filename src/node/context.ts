@@ -13,7 +13,8 @@ export interface NodeContext {
   frameTo(peer: NodeId): FrameWriter;
   /** Numbers of snapshot streams: unique in this life of the node. */
   nextSnapshotId(): number;
-  wake(): void;
+  /** See {@link Clock.wake}. */
+  wake(withinMs?: number): void;
   /** Something of this node's data is not what was written: this life ends, and the data are rebuilt. */
   damaged(reason: string): void;
   /** The node cannot go on. */

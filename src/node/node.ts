@@ -316,8 +316,8 @@ export class GamutNode implements Backend, NetListener, LogListener, NodeContext
 
   // The turn
 
-  wake(): void {
-    this.ports.clock.wake();
+  wake(withinMs?: number): void {
+    this.ports.clock.wake(withinMs);
   }
 
   turn(): void {

@@ -11,8 +11,11 @@ export interface Clock {
   monotonicMs(): number;
   /** Ms since 1970. May jump either way. */
   wallMs(): number;
-  /** Asks for a turn of this node as soon as the inputs at hand have been taken in. Several calls make one turn. */
-  wake(): void;
+  /**
+   * Asks for a turn of this node, as soon as the inputs at hand have been taken in or after `withinMs` at the latest.
+   * Several calls make one turn.
+   */
+  wake(withinMs?: number): void;
 }
 
 export interface Entropy {

@@ -48,6 +48,22 @@ describe("RuntimeClock", () => {
     expect(turns).toBeGreaterThan(10);
   });
 
+  it("makes a turn within the time that was asked for, the shortest of several", async () => {
+    const started = performance.now();
+    const turns: number[] = [];
+    clock = new RuntimeClock();
+    clock.start(() => turns.push(performance.now() - started), 10_000);
+    await sleep(20);
+    expect(turns.length).toBe(1);
+    for (const withinMs of [5_000, 40, 60]) clock.wake(withinMs);
+    expect(turns.length).toBe(1);
+    await sleep(30);
+    clock.wake();
+    await sleep(500);
+    expect(turns.length, "the turn of the wish, and that of the wake before it").toBe(3);
+    expect(turns[2]).toBeGreaterThan(55);
+  });
+
   it("makes no turn after stop, not even one that was asked for", async () => {
     let turns = 0;
     clock = new RuntimeClock();
@@ -55,8 +71,10 @@ describe("RuntimeClock", () => {
       turns += 1;
     }, 5);
     clock.wake();
+    clock.wake(10);
     clock.stop();
     clock.wake();
+    clock.wake(1);
     await sleep(30);
     expect(turns).toBe(0);
   });

@@ -13,6 +13,8 @@ export class RuntimeClock implements Clock {
   private turn: (() => void) | null = null;
   private asked = false;
   private timer: NodeJS.Timeout | null = null;
+  private later: NodeJS.Timeout | null = null;
+  private laterAtMs = 0;
   private readonly runTurn = () => this.run();
 
   monotonicMs(): number {
@@ -23,10 +25,28 @@ export class RuntimeClock implements Clock {
     return Date.now();
   }
 
-  wake(): void {
+  wake(withinMs = 0): void {
     if (this.asked || this.turn === null) return;
+    if (withinMs > 0) {
+      this.wakeLater(withinMs);
+      return;
+    }
     this.asked = true;
     setImmediate(this.runTurn);
+  }
+
+  /** The earliest wish counts. A turn that came meanwhile does not cancel it: one more does no harm. */
+  private wakeLater(withinMs: number): void {
+    const atMs = performance.now() + withinMs;
+    if (this.later !== null) {
+      if (this.laterAtMs <= atMs) return;
+      clearTimeout(this.later);
+    }
+    this.laterAtMs = atMs;
+    this.later = setTimeout(() => {
+      this.later = null;
+      this.wake();
+    }, withinMs);
   }
 
   /** What `turn` throws is not caught: a node with a broken invariant stops, and the process with it. */
@@ -41,6 +61,8 @@ export class RuntimeClock implements Clock {
     this.turn = null;
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
+    if (this.later !== null) clearTimeout(this.later);
+    this.later = null;
   }
 
   private run(): void {

@@ -36,8 +36,9 @@ export class SimClock implements Clock {
     return WALL_START_MS + this.skewMs + this.jumpMs + Math.floor(this.localUs(this.scheduler.nowUs) / 1_000);
   }
 
-  wake(): void {
-    this.onWake();
+  wake(withinMs = 0): void {
+    if (withinMs > 0) this.scheduler.after(this.trueUs(withinMs * 1_000), this.onWake);
+    else this.onWake();
   }
 
   /** Somebody set the wall clock. */

@@ -46,7 +46,7 @@ function recordingClock(clock: Clock, recorder: Recorder): Clock {
       recorder.event(EventKind.wall).f64(value);
       return value;
     },
-    wake: () => clock.wake(),
+    wake: (withinMs) => clock.wake(withinMs),
   };
 }
 

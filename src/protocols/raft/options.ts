@@ -36,6 +36,8 @@ export interface RaftOptions {
   readonly gatherBytes: number;
   /** But not for an answer that takes longer than this, in ms: of a distant leader, or a slow disk. */
   readonly gatherMs: number;
+  /** After an answer, new writes wait so many ms at most for those of the other clients that were answered with it. */
+  readonly returnMs: number;
   /** Entries kept below the last checkpoint for peers that lag; further back they are sent a snapshot. */
   readonly retainedBytes: number;
   /** The same, while a snapshot is under way to a peer. */
@@ -61,6 +63,7 @@ export const RAFT_DEFAULTS = {
   maxPendingBytes: 64 * 1024 * 1024,
   gatherBytes: 16 * 1024,
   gatherMs: 10,
+  returnMs: 1,
   retainedBytes: 8 * 1024 * 1024,
   retainedBytesWhileSending: 128 * 1024 * 1024,
   maxBytesLoggedAgain: 2 * 1024 * 1024,

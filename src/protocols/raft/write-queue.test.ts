@@ -119,6 +119,72 @@ describe("sections", () => {
     expect(bench.queue.hasUnsent, "others go again").toBe(true);
   });
 
+  describe("after an answer", () => {
+    beforeEach(() => {
+      bench = new Bench({ gatherBytes: 1_000, gatherMs: 10, returnMs: 1 });
+      round(8, 8);
+    });
+
+    /** So many leave and are answered; then so many come. */
+    function round(sent: number, back: number): void {
+      for (let i = 0; i < sent; i += 1) bench.add(`${i}`);
+      bench.apply(...bench.send());
+      for (let i = 0; i < back; i += 1) bench.add(`${i}`);
+    }
+
+    test("new writes wait a moment for the clients that it went to", () => {
+      bench.apply(...bench.send());
+      for (let back = 1; back < 6; back += 1) {
+        bench.add(`${back}`);
+        expect([bench.queue.hasUnsent, bench.queue.wantsTurnWithinMs], `${back} of 8 are back`).toEqual([false, 1]);
+      }
+      bench.add("6");
+      expect([bench.queue.hasUnsent, bench.queue.wantsTurnWithinMs], "6 of 8 are back").toEqual([true, 0]);
+      bench.apply(...bench.send());
+      bench.add("7");
+      bench.monotonicMs += 1;
+      expect([bench.queue.hasUnsent, bench.queue.wantsTurnWithinMs], "the moment is over").toEqual([true, 0]);
+    });
+
+    test("who had come before the answer counts as a client too", () => {
+      const first = bench.send();
+      for (let i = 0; i < 7; i += 1) bench.add(`early ${i}`);
+      bench.apply(...first);
+      expect(bench.queue.hasUnsent, "7 of 15").toBe(false);
+      for (let i = 0; i < 5; i += 1) bench.add(`back ${i}`);
+      expect(bench.queue.hasUnsent, "12 of 15").toBe(true);
+    });
+
+    test("which is tried less and less often while it is in vain, and always where it is not", () => {
+      /** Entries that waited for nobody; the one that leaves first is not counted. */
+      const roundsWithout = (): number => {
+        for (let rounds = 0; ; rounds += 1) {
+          bench.apply(...bench.send());
+          for (let i = 0; i < 4; i += 1) bench.add(`${i}`);
+          if (!bench.queue.hasUnsent) return rounds;
+          for (let i = 0; i < 4; i += 1) bench.add(`${i}`);
+        }
+      };
+      const found: number[] = [];
+      for (let i = 0; i < 9; i += 1) {
+        found.push(roundsWithout());
+        bench.monotonicMs += 1;
+        bench.apply(...bench.send());
+        for (let n = 0; n < 8; n += 1) bench.add(`${n}`);
+      }
+      expect(found).toEqual([0, 0, 1, 3, 7, 15, 31, 63, 63]);
+      roundsWithout();
+      for (let i = 0; i < 4; i += 1) bench.add(`${i}`);
+      expect(roundsWithout(), "they came").toBe(0);
+    });
+
+    test("a few clients are not waited for", () => {
+      bench.apply(...bench.send());
+      round(3, 1);
+      expect(bench.queue.hasUnsent).toBe(true);
+    });
+  });
+
   test("none waits with gatherBytes 0", () => {
     bench = new Bench({ gatherBytes: 0 });
     bench.add("a");

@@ -4,6 +4,7 @@ import { commandBytes } from "../../kv/limits.js";
 import type { Request } from "../../kv/request.js";
 import { errorResult, type Result } from "../../kv/result.js";
 import type { Store } from "../../kv/store.js";
+import { Gathering, type NewWrites } from "./gathering.js";
 import type { RaftOptions } from "./options.js";
 
 const MAX_SECTION_COMMANDS = 4_096;
@@ -54,7 +55,7 @@ export class WriteQueue {
   /** Of the sections that are pending. */
   private bytes = 0;
   private queuedBytes = 0;
-  private lastLeftMs = 0;
+  private readonly gathering: Gathering;
 
   constructor(
     private readonly options: RaftOptions,
@@ -62,6 +63,7 @@ export class WriteQueue {
     private readonly answer: (request: Request, result: Result) => void,
   ) {
     this.client = options.newClientId();
+    this.gathering = new Gathering(options);
   }
 
   /** Requests that wait for an answer. */
@@ -81,17 +83,21 @@ export class WriteQueue {
 
   /** Whether anything is to go now: what has to go again, or what is new and has not better wait for more. */
   get hasUnsent(): boolean {
-    return this.unsent.length > 0 || (this.queued.length > 0 && !this.gathers());
+    return this.unsent.length > 0 || (this.queued.length > 0 && !this.gathers);
   }
 
-  /**
-   * Group commit for clients that wait for each answer: what comes while writes are under way would have an entry, a
-   * sync and a message of its own for every few of them, and be committed after those in any case.
-   */
-  private gathers(): boolean {
-    const { gatherBytes, gatherMs } = this.options;
-    if (this.pending.size === 0 || this.queuedBytes >= gatherBytes) return false;
-    return this.replica.monotonicMs - this.lastLeftMs < gatherMs;
+  /** What is new waits for more. */
+  private get gathers(): boolean {
+    return this.gathering.waits(this.newWrites, this.replica.monotonicMs);
+  }
+
+  private get newWrites(): NewWrites {
+    return { count: this.queued.length, bytes: this.queuedBytes, underWay: this.pending.size > 0 };
+  }
+
+  /** The time after which what waits for clients no longer does, in ms; 0 when nothing does. */
+  get wantsTurnWithinMs(): number {
+    return this.pending.size === 0 && this.queued.length > 0 && this.gathers ? this.options.returnMs : 0;
   }
 
   add(request: Request): void {
@@ -106,11 +112,11 @@ export class WriteQueue {
 
   /** Everything new as sections, in order; from now on their outcome may be unknown. Call it when there is a leader. */
   takeUnsent(): PendingSection[] {
+    this.gathering.left(this.newWrites, this.replica.monotonicMs);
     this.encodeQueued();
     const sections = this.unsent;
     this.unsent = [];
     for (const section of sections) section.age = 0;
-    this.lastLeftMs = this.replica.monotonicMs;
     return sections;
   }
 
@@ -210,6 +216,7 @@ export class WriteQueue {
   }
 
   private answerSection(section: PendingSection, results: Result[], position: number): void {
+    this.gathering.answered(section.requests.length, this.queued.length, this.replica.monotonicMs);
     this.bytes -= section.bytes.length;
     for (let i = 0; i < section.requests.length; i += 1) {
       const request = section.requests[i];
