@@ -1,11 +1,11 @@
-// Gamut beside etcd and Redis: three replicas each, on this machine, one system at a time. See bench/README.md.
+// Gamut beside etcd and Redis: three replicas each, on this machine. See bench/README.md.
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { describeMachine } from "./machine.mjs";
-import { computeMedians, computeRatios, scenarios } from "./scenarios.mjs";
+import { computeMedians, computePairedRatios, computeRatios, scenarios } from "./scenarios.mjs";
 import { systems } from "./systems.mjs";
 
 const built = new URL("../dist/cli/bench/", import.meta.url);
@@ -38,20 +38,9 @@ async function main() {
 
   const runs = [];
   const failures = [];
-  for (let round = 1; round <= options.rounds; round += 1) {
-    // A B C, then B C A: nobody is always first after the pause, or last on a warm machine.
-    const order = chosen.map((_, i) => chosen[(i + round - 1) % chosen.length]);
-    for (const system of order) {
-      try {
-        await runSystem(system, round, runs);
-      } catch (error) {
-        failures.push({ system: system.name, round, error: error.message });
-        console.error(`round ${round}, ${system.name}: ${error.message}`);
-      }
-    }
-  }
+  await (options.together ? measureTogether : measureOneByOne)(chosen, runs, failures);
   const medians = computeMedians(runs);
-  const ratios = computeRatios(medians);
+  const ratios = options.together ? computePairedRatios(runs) : computeRatios(medians);
   printMedians(medians);
   if (medians.some((row) => row.system.startsWith("gamut"))) printRatios(ratios);
   if (options.json !== undefined) {
@@ -64,11 +53,66 @@ async function main() {
     : 0;
 }
 
-/** Starts a system with empty data, takes all its scenarios, and stops it: while one is measured, no other runs. */
-async function runSystem(system, round, runs) {
-  const wanted = options.scenarios.filter((scenario) => scenario.systems.includes(system.name));
-  if (wanted.length === 0) return;
-  const data = join(folder, `${system.name}-${round}`);
+/** A B C, then B C A: nobody is always first after the pause, or last on a warm machine. */
+function orderOf(list, round) {
+  return list.map((_, i) => list[(i + round - 1) % list.length]);
+}
+
+/** Each round starts every system in its turn with empty data, and stops it: while one is measured, no other runs. */
+async function measureOneByOne(chosen, runs, failures) {
+  for (let round = 1; round <= options.rounds; round += 1) {
+    for (const system of orderOf(chosen, round)) {
+      await noting(failures, system, round, async () => {
+        const running = await startSystem(system, round);
+        try {
+          for (const scenario of scenariosOf(system)) await measure(running, scenario, round, runs);
+        } finally {
+          await running.stop();
+        }
+      });
+    }
+  }
+}
+
+/**
+ * All run at once, but only one is under load: it is measured in the same minute as the one that it is compared to. On a
+ * machine whose speed changes from minute to minute nothing else compares.
+ */
+async function measureTogether(chosen, runs, failures) {
+  const started = [];
+  try {
+    for (const system of chosen) {
+      await noting(failures, system, 0, async () => void started.push(await startSystem(system, 1)));
+    }
+    for (let round = 1; round <= options.rounds; round += 1) {
+      for (const scenario of options.scenarios) {
+        for (const running of orderOf(started, round)) {
+          if (!scenario.systems.includes(running.system.name)) continue;
+          await noting(failures, running.system, round, () => measure(running, scenario, round, runs));
+        }
+      }
+    }
+  } finally {
+    for (const running of started) await running.stop();
+  }
+}
+
+async function noting(failures, system, round, action) {
+  try {
+    await action();
+  } catch (error) {
+    failures.push({ system: system.name, round, error: error.message });
+    console.error(`round ${round}, ${system.name}: ${error.message}`);
+  }
+}
+
+function scenariosOf(system) {
+  return options.scenarios.filter((scenario) => scenario.systems.includes(system.name));
+}
+
+/** A system with every key written. */
+async function startSystem(system, seed) {
+  const data = join(folder, `${system.name}-${seed}`);
   mkdirSync(data);
   const cluster = await system.start(data);
   const common = {
@@ -78,33 +122,36 @@ async function runSystem(system, round, runs) {
     pids: cluster.pids,
     keys: options.keys,
     valueSizeBytes: options.valueSize,
-    seed: round,
+    seed,
+  };
+  const stop = async () => {
+    await cluster.stop();
+    rmSync(data, { recursive: true, force: true });
   };
   try {
     await forkBench({ ...common, operation: "get", fill: true, warmupSeconds: 0, requests: 1, durationSeconds: 1 });
-    for (const scenario of wanted) {
-      await cluster.settle();
-      const report = await forkBench({
-        ...common,
-        warmupSeconds: options.warmup,
-        durationSeconds: options.seconds,
-        ...scenario.load,
-      });
-      runs.push({ round, system: system.name, scenario: scenario.name, report });
-      console.error(
-        `round ${round}  ${system.name.padEnd(15)}${scenario.name.padEnd(12)}` +
-          `${formatCount(report.throughputPerSecond).padStart(10)}/s  p99 ${formatUs(report.latencyUs.p99)}`,
-      );
-      for (const { reason, count } of report.errorReasons) console.error(`  error x${count}: ${reason}`);
-    }
-  } finally {
-    await cluster.stop();
-    rmSync(data, { recursive: true, force: true });
+  } catch (error) {
+    await stop();
+    throw error;
   }
+  return { system, cluster, common, stop };
+}
+
+async function measure({ system, cluster, common }, scenario, round, runs) {
+  await cluster.settle();
+  const load = { warmupSeconds: options.warmup, durationSeconds: options.seconds, ...scenario.load };
+  const report = await forkBench({ ...common, seed: round, ...load });
+  runs.push({ round, system: system.name, scenario: scenario.name, report });
+  console.error(
+    `round ${round}  ${system.name.padEnd(15)} ${scenario.name.padEnd(12)}` +
+      `${formatCount(report.throughputPerSecond).padStart(10)}/s  p99 ${formatUs(report.latencyUs.p99)}`,
+  );
+  for (const { reason, count } of report.errorReasons) console.error(`  error x${count}: ${reason}`);
 }
 
 function chooseSystems() {
   return systems.filter((system) => {
+    if (options.without.includes(system.name) || scenariosOf(system).length === 0) return false;
     if (!options.only.includes(system.family) && !options.only.includes(system.name)) return false;
     const reason = system.missing();
     if (reason !== null) console.log(`${system.name} is left out: ${reason}`);
@@ -162,7 +209,7 @@ function printRatios(ratios) {
     const verdict = value === null ? "not measured" : limit === null ? "to know" : met ? "met" : "MISSED";
     table.push([title, value === null ? "-" : value.toFixed(2), wanted, verdict]);
   }
-  console.log(`\nRatios of the medians\n${table}`);
+  console.log(`\n${options.together ? "Medians of the rounds' ratios" : "Ratios of the medians"}\n${table}`);
 }
 
 function readOptions() {
@@ -184,6 +231,8 @@ function readOptions() {
   const command = new Command("peers.mjs")
     .description("Measures Gamut beside etcd and Redis on this machine, three replicas each.")
     .option("--only <systems>", `of ${known.join(",")}`, names(known), families)
+    .option("--without <systems>", "leave these out", names(systems.map((system) => system.name)), [])
+    .option("--together", "start all systems at once and measure them in turns, scenario by scenario", false)
     .option("--scenarios <names>", `of ${scenarioNames.join(",")}`, names(scenarioNames), scenarioNames)
     .option("--seconds <n>", "measured time of a run", number(0.1, false), 5)
     .option("--warmup <n>", "seconds before it", number(0, false), 1)
