@@ -9,10 +9,12 @@ import { Fleet } from "./fleet.js";
 import { FoldedWatches } from "./folded-watches.js";
 import type { GossipJudge, Past } from "./gossip-judge.js";
 import type { Safety } from "./safety.js";
+import { EVERYTHING, these, under } from "./watcher.js";
 import type { World } from "./world.js";
 
 export const GOSSIP_KEYSPACE = "carts";
 const SCAN_LIMIT = 100;
+const SELECTIONS = [EVERYTHING, EVERYTHING, under("r"), these("r1", "s1", "m1")];
 
 /** The clients of a gossip run. */
 export class GossipFleet extends Fleet {
@@ -24,7 +26,8 @@ export class GossipFleet extends Fleet {
       this.clients.push(new GossipClient(this, i, random.fork(`client ${i}`), judge));
     }
     for (let i = 1; i <= world.plan.workload.watchers; i += 1) {
-      const fold = new FoldedWatches(GOSSIP_KEYSPACE, judge);
+      const selection = random.fork(`selection ${i}`).pick(SELECTIONS);
+      const fold = new FoldedWatches(GOSSIP_KEYSPACE, judge, selection);
       this.folds.push(fold);
       this.watch(i, random, fold);
     }

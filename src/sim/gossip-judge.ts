@@ -228,10 +228,11 @@ export class GossipJudge {
       : `was told of ${value ?? "a value"} of ${key} with version ${version}, which nobody has written`;
   }
 
-  /** How the records that a watcher holds, by key with their versions, differ from what a replica has. */
-  heldProblem(held: ReadonlyMap<string, number>): string {
+  /** How the records that a watcher holds, by key with their versions, differ from what a replica has, of what it watches. */
+  heldProblem(held: ReadonlyMap<string, number>, watches: (key: string) => boolean): string {
     const [{ gossip }] = this.hosts.values();
     for (const [key, writes] of this.byKey) {
+      if (!watches(key)) continue;
       const item = gossip.replica.entries.item(key);
       const version = item === null || item.isDelete ? undefined : item.stamp.version;
       if (held.get(key) === version) continue;

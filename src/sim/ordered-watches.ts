@@ -6,13 +6,13 @@ import type { WatchOptions } from "../kv/watch.js";
 import type { Fleet } from "./fleet.js";
 import type { Reference } from "./reference.js";
 import { describeChange, type Story, type StoryChange } from "./story.js";
-import type { BegunWatch, WatchJudge, WatchKind } from "./watcher.js";
+import { type BegunWatch, EVERYTHING, isSelected, these, under, type WatchJudge, type WatchKind } from "./watcher.js";
 
 /** Watches of the default keyspace: every change that the entries make, in their order, once. */
 export class OrderedWatches implements WatchKind {
   readonly keyspace = "default";
   readonly levels = [Level.linearizable, Level.sequential];
-  readonly prefixes = ["", "", "r", "p", "m"];
+  readonly selections = [EVERYTHING, EVERYTHING, under("r"), under("p"), under("m"), these("r1", "c1", "m1", "m2")];
   readonly snapshotPerMille = 600;
 
   constructor(private readonly fleet: Fleet) {}
@@ -38,7 +38,6 @@ class OrderedJudge implements WatchJudge {
   private snapshot: Map<string, { readonly version: number; readonly value: string | null }> | null;
 
   private readonly story: Story;
-  private readonly prefix: string;
 
   constructor(
     private readonly reference: Reference,
@@ -47,7 +46,6 @@ class OrderedJudge implements WatchJudge {
     ordinal: number,
   ) {
     this.story = reference.story;
-    this.prefix = options.prefix;
     this.next = this.story.after(version, ordinal);
     this.snapshot = options.snapshot ? new Map() : null;
   }
@@ -59,7 +57,7 @@ class OrderedJudge implements WatchJudge {
   private concerned(from: number): StoryChange | undefined {
     const { changes } = this.story;
     for (let at = from; at < changes.length; at += 1) {
-      if (changes[at].key.startsWith(this.prefix)) return changes[at];
+      if (isSelected(this.options, changes[at].key)) return changes[at];
     }
     return undefined;
   }
@@ -115,7 +113,7 @@ class OrderedJudge implements WatchJudge {
     if (snapshot === null) return "was told of the end of a snapshot that it had not asked for";
     this.snapshot = null;
     this.next = this.story.after(version, END_OF_VERSION);
-    const state = this.story.stateAt(version, this.prefix);
+    const state = this.story.stateAt(version, (key) => isSelected(this.options, key));
     for (const [key, { version: at, value }] of snapshot) {
       const expected = state.get(key);
       if (expected?.version === at && (value === null || value === expected.value)) continue;

@@ -52,11 +52,11 @@ export class Story {
     return this.changes.findLast((change) => change.position <= position)?.version ?? 0;
   }
 
-  /** What there is at the end of this version, under a prefix. */
-  stateAt(version: number, prefix: string): Map<string, StoryChange> {
+  /** What there is at the end of this version, of the keys that are wanted. */
+  stateAt(version: number, wants: (key: string) => boolean): Map<string, StoryChange> {
     const state = new Map<string, StoryChange>();
     for (const change of this.changes.slice(0, this.after(version, END_OF_VERSION))) {
-      if (!change.key.startsWith(prefix)) continue;
+      if (!wants(change.key)) continue;
       if (change.value === null) state.delete(change.key);
       else state.set(change.key, change);
     }

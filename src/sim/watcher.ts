@@ -25,11 +25,28 @@ export interface WatchJudge {
   progressed(version: number): string;
 }
 
+/** Which keys are watched. */
+export type Selection = Pick<WatchOptions, "prefix" | "keys">;
+
+export const EVERYTHING: Selection = { prefix: "", keys: null };
+
+export function under(prefix: string): Selection {
+  return { prefix, keys: null };
+}
+
+export function these(...keys: string[]): Selection {
+  return { prefix: "", keys: new Set(keys) };
+}
+
+export function isSelected({ prefix, keys }: Selection, key: string): boolean {
+  return key.startsWith(prefix) && keys?.has(key) !== false;
+}
+
 /** What is watched, and by what it is judged. */
 export interface WatchKind {
   readonly keyspace: string;
   readonly levels: readonly Level[];
-  readonly prefixes: readonly string[];
+  readonly selections: readonly Selection[];
   /** How often a watch that does not go on from a position begins with a snapshot, in thousandths. */
   readonly snapshotPerMille: number;
   /** A watch has begun. A text is what is wrong with that. */
@@ -97,8 +114,7 @@ export class Watcher {
     const { kind } = this;
     const goesOn = this.position !== "" && perMille(random, 900);
     this.watch = new OneWatch(this, connection, {
-      prefix: random.pick(kind.prefixes),
-      keys: null,
+      ...random.pick(kind.selections),
       from: goesOn ? this.position : "",
       snapshot: !goesOn && perMille(random, kind.snapshotPerMille),
       values: perMille(random, 500),
@@ -241,8 +257,10 @@ class OneWatch implements ReplySink, WatchSink {
 
   private violate(problem: string): void {
     const { index, fleet } = this.watcher;
+    const { prefix, keys } = this.options;
+    const what = keys === null ? `prefix "${prefix}"` : `keys ${[...keys].join(" ")}`;
     fleet.world.violate(
-      `the watch of watcher ${index} at node ${this.connection.computer.number}, prefix "${this.options.prefix}", ${problem}`,
+      `the watch of watcher ${index} at node ${this.connection.computer.number}, ${what}, ${problem}`,
     );
   }
 }
