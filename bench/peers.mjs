@@ -93,7 +93,7 @@ async function measureTogether(chosen, runs, failures) {
       }
     }
   } finally {
-    for (const running of started) await running.stop();
+    await Promise.allSettled(started.map((running) => running.stop()));
   }
 }
 

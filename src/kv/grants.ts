@@ -42,7 +42,8 @@ export interface Grant {
 
 const always = (): boolean => true;
 
-const RAFT_WRITE = "one round trip from the leader to a majority, synced there; batched with all writes of the turn";
+const RAFT_WRITE =
+  "one round trip from the leader to a majority, synced there; batched with the writes of its time, for some ms under load";
 
 const GOSSIP_WRITE = "none: synced on the node asked; batched with all writes of the turn";
 

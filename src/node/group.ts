@@ -153,8 +153,10 @@ export class Group<Message = unknown> {
       this.cutDone = outbox.cutThrough;
       this.context.log.cut(this.id, this.cutDone);
     }
-    if (outbox.hasMore && !this.receiver?.finishing) this.context.wake();
-    else if (outbox.turnWithinMs > 0) this.context.wake(outbox.turnWithinMs);
+    if (!this.receiver?.finishing) {
+      if (outbox.hasMore) this.context.wake();
+      else if (outbox.turnWithinMs > 0) this.context.wake(outbox.turnWithinMs);
+    }
     if (outbox.snapshots.length > 0 && this.state.mayOpenSnapshot) this.drainSnapshots();
     if (outbox.replies.length > 0) this.drainReplies();
     this.maybeCheckpoint();

@@ -274,17 +274,19 @@ class Generator {
 
 /** Two servers answer the same request this much apart at most, on a machine that is busy with other tests. */
 const APART_MS = 5_000;
-/** Numbers that may be times: from 1,000 s on. */
+/** Numbers that may be times: from 1,000 s on; among all that a transaction answers, from 100,000. */
 const TIMES = /:(\d{4,})/g;
+const TIMES_AMONG_OTHERS = /:(\d{6,})/g;
 
 /** A reply without what two servers cannot answer alike: times that count from now. Those of theirs that are near enough stand in it as theirs. */
 function comparable(request: readonly string[], reply: string, theirs: string): string {
   const name = request[0].toUpperCase();
   if (!["TTL", "PTTL", "PEXPIRETIME", "EXPIRETIME", "EXEC"].includes(name)) return reply;
   const apart = name.startsWith("P") || name === "EXEC" ? APART_MS : APART_MS / 1_000;
-  const times = [...theirs.matchAll(TIMES)];
+  const pattern = name === "EXEC" ? TIMES_AMONG_OTHERS : TIMES;
+  const times = [...theirs.matchAll(pattern)];
   let next = 0;
-  return reply.replace(TIMES, (whole, digits: string) => {
+  return reply.replace(pattern, (whole, digits: string) => {
     const time = times[next];
     next += 1;
     const near = time !== undefined && Number(digits) < 1e13 && Math.abs(Number(digits) - Number(time[1])) <= apart;

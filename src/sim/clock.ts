@@ -1,5 +1,5 @@
 import type { Clock } from "../node/ports.js";
-import type { Scheduler } from "./scheduler.js";
+import type { Scheduled, Scheduler } from "./scheduler.js";
 
 /** Wall time at the beginning of every simulation: 2026-01-01T00:00:00Z. */
 const WALL_START_MS = 1_767_225_600_000;
@@ -12,6 +12,7 @@ const MILLION = 1_000_000;
 export class SimClock implements Clock {
   private jumpMs = 0;
   private processStartUs = 0;
+  private later: Scheduled | null = null;
 
   /**
    * @param skewMs how far the wall clock is off at the start
@@ -25,6 +26,7 @@ export class SimClock implements Clock {
   ) {}
 
   processStarted(): void {
+    this.cancelLater();
     this.processStartUs = this.scheduler.nowUs;
   }
 
@@ -37,8 +39,22 @@ export class SimClock implements Clock {
   }
 
   wake(withinMs = 0): void {
-    if (withinMs > 0) this.scheduler.after(this.trueUs(withinMs * 1_000), this.onWake);
-    else this.onWake();
+    if (withinMs === 0) {
+      this.onWake();
+      return;
+    }
+    const waitUs = this.trueUs(withinMs * 1_000);
+    if (this.later !== null && this.later.timeUs <= this.scheduler.nowUs + waitUs) return;
+    this.cancelLater();
+    this.later = this.scheduler.after(waitUs, () => {
+      this.later = null;
+      this.onWake();
+    });
+  }
+
+  private cancelLater(): void {
+    if (this.later !== null) this.later.cancelled = true;
+    this.later = null;
   }
 
   /** Somebody set the wall clock. */

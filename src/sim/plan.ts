@@ -97,6 +97,9 @@ export interface NodePlan {
   readonly keptChangesBytes: number;
   /** Writes that wait for the answers of earlier ones: so many bytes at most. */
   readonly gatherBytes: number;
+  /** For how long, and for clients that were just answered. */
+  readonly gatherMs: number;
+  readonly returnMs: number;
   /** Changes that are kept for watchers, and that one of them is told in a turn. */
   readonly watchChanges: number;
   readonly watchChangesPerTurn: number;
@@ -132,6 +135,7 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
   const durability = new Random(seed).fork("durability");
   const watch = new Random(seed).fork("watch");
   const planned = planNode(random);
+  const gather = new Random(seed).fork("gather");
   return {
     seed,
     protocol,
@@ -140,7 +144,9 @@ export function planOf(seed: number, protocol: string, canary = ""): SimulationP
     node: {
       ...planned,
       keptChangesBytes: new Random(seed).fork("kept changes").pick([0, 1.25, 3, 8]) * planned.checkpointBytes,
-      gatherBytes: new Random(seed).fork("gather").pick([0, 0, 300, 16_384]),
+      gatherBytes: gather.pick([0, 300, 16_384]),
+      gatherMs: gather.pick([1, 5, 50]),
+      returnMs: gather.pick([1, 1, 10]),
       syncTicks: durability.pick([2, 10, 50]),
       watchChanges: watch.pick([8, 64, 4_096]),
       watchChangesPerTurn: watch.pick([1, 5, 4_096]),
@@ -166,7 +172,14 @@ function planOs(random: Random, nodes: number): number[] {
 /** What is drawn apart from the rest is missing. */
 type PlannedNode = Omit<
   NodePlan,
-  "syncTicks" | "keptChangesBytes" | "gatherBytes" | "watchChanges" | "watchChangesPerTurn" | "watchRecordsPerTurn"
+  | "syncTicks"
+  | "keptChangesBytes"
+  | "gatherBytes"
+  | "gatherMs"
+  | "returnMs"
+  | "watchChanges"
+  | "watchChangesPerTurn"
+  | "watchRecordsPerTurn"
 >;
 
 function planNode(random: Random): PlannedNode {

@@ -38,7 +38,7 @@ export function raftScript(make: MakeRaft = makePlainRaft): ScriptProtocol<RaftM
  * Writes go at once, unless the story sets `gatherBytes`.
  */
 function raftOptions({ node, members, options }: ScriptNodeSetup, life: number): RaftOptions {
-  const numbers: Record<string, number> = { ...RAFT_DEFAULTS, gatherBytes: 0 };
+  const numbers: Record<string, number> = { ...RAFT_DEFAULTS, gatherBytes: 0, gatherWritesPerMs: 0 };
   for (const name of Object.keys(RAFT_DEFAULTS)) {
     if (options.has(name)) numbers[name] = wholeNumber(options.get(name), name);
   }

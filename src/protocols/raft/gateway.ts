@@ -80,7 +80,7 @@ export class Gateway {
       if (leader !== null) this.offerWrites(leader);
       else if (this.raft.leaderId !== 0) this.forwardWrites();
     }
-    this.raft.outbox.turnWithinMs = this.writes.wantsTurnWithinMs;
+    this.raft.outbox.turnWithinMs = this.writes.gatherMs;
     if (this.raft.leaderId !== 0) this.askReadIndex(leader);
   }
 

@@ -19,7 +19,7 @@ export interface RaftOptions {
   readonly maxAppendBytes: number;
   /** Appends to one peer that are not acknowledged. */
   readonly maxInflightBytes: number;
-  /** One entry's payload: more writes of a turn make several entries. */
+  /** One entry's payload: more writes that leave together make several entries. */
   readonly maxEntryBytes: number;
   /** Entries applied in one turn; at least one is, whatever its size. A turn must not keep peers and clients waiting. */
   readonly maxApplyBytes: number;
@@ -34,8 +34,10 @@ export interface RaftOptions {
    * them: they then cost one entry, one sync and one message a peer together. 0: none waits.
    */
   readonly gatherBytes: number;
-  /** But not for an answer that takes longer than this, in ms: of a distant leader, or a slow disk. */
+  /** But for no longer than this since the last ones left, in ms: the leader may be distant, or a disk slow. */
   readonly gatherMs: number;
+  /** And only while so many writes are answered here in a ms: with fewer, waiting saves nothing that is scarce. */
+  readonly gatherWritesPerMs: number;
   /** After an answer, new writes wait so many ms at most for those of the other clients that were answered with it. */
   readonly returnMs: number;
   /** Entries kept below the last checkpoint for peers that lag; further back they are sent a snapshot. */
@@ -62,7 +64,8 @@ export const RAFT_DEFAULTS = {
   maxPendingRequests: 65_536,
   maxPendingBytes: 64 * 1024 * 1024,
   gatherBytes: 16 * 1024,
-  gatherMs: 10,
+  gatherMs: 5,
+  gatherWritesPerMs: 5,
   returnMs: 1,
   retainedBytes: 8 * 1024 * 1024,
   retainedBytesWhileSending: 128 * 1024 * 1024,

@@ -29,7 +29,15 @@ class Bench {
       return `session ${this.clients}`.padEnd(16, ".");
     };
     const configuration = { voters: [1, 2, 3], outgoing: [], learners: [] };
-    const raftOptions = { ...RAFT_DEFAULTS, ...options, node: 1, configuration, seed: 1, newClientId };
+    const raftOptions = {
+      ...RAFT_DEFAULTS,
+      gatherWritesPerMs: 0,
+      ...options,
+      node: 1,
+      configuration,
+      seed: 1,
+      newClientId,
+    };
     this.queue = new WriteQueue(raftOptions, this, (request, result) => this.answered(request, result));
     this.observer = {
       wants: (client) => this.queue.wants(client),
@@ -107,7 +115,7 @@ describe("sections", () => {
 
     bench.add("d");
     bench.monotonicMs = 9;
-    expect(bench.queue.hasUnsent).toBe(false);
+    expect([bench.queue.hasUnsent, bench.queue.gatherMs], "a turn is wanted when that is over").toEqual([false, 1]);
     bench.monotonicMs = 10;
     expect(bench.queue.hasUnsent, "the answer takes long").toBe(true);
     bench.send();
@@ -136,14 +144,14 @@ describe("sections", () => {
       bench.apply(...bench.send());
       for (let back = 1; back < 6; back += 1) {
         bench.add(`${back}`);
-        expect([bench.queue.hasUnsent, bench.queue.wantsTurnWithinMs], `${back} of 8 are back`).toEqual([false, 1]);
+        expect([bench.queue.hasUnsent, bench.queue.gatherMs], `${back} of 8 are back`).toEqual([false, 1]);
       }
       bench.add("6");
-      expect([bench.queue.hasUnsent, bench.queue.wantsTurnWithinMs], "6 of 8 are back").toEqual([true, 0]);
+      expect([bench.queue.hasUnsent, bench.queue.gatherMs], "6 of 8 are back").toEqual([true, 0]);
       bench.apply(...bench.send());
       bench.add("7");
       bench.monotonicMs += 1;
-      expect([bench.queue.hasUnsent, bench.queue.wantsTurnWithinMs], "the moment is over").toEqual([true, 0]);
+      expect([bench.queue.hasUnsent, bench.queue.gatherMs], "the moment is over").toEqual([true, 0]);
     });
 
     test("who had come before the answer counts as a client too", () => {
@@ -178,11 +186,60 @@ describe("sections", () => {
       expect(roundsWithout(), "they came").toBe(0);
     });
 
+    test("those who wait while others are answered are counted once", () => {
+      const first = bench.send();
+      bench.queue.resendAll();
+      for (let i = 0; i < 8; i += 1) bench.add(`second ${i}`);
+      const [, second] = bench.send();
+      bench.apply(...first);
+      for (let i = 0; i < 8; i += 1) bench.add(`back ${i}`);
+      bench.apply(second);
+      expect(bench.queue.hasUnsent, "8 of 16").toBe(false);
+      for (let i = 0; i < 4; i += 1) bench.add(`too ${i}`);
+      expect(bench.queue.hasUnsent, "12 of 16").toBe(true);
+    });
+
+    test("what was not tried is no success", () => {
+      const vain = (): void => {
+        round(8, 1);
+        expect(bench.queue.hasUnsent).toBe(false);
+        bench.monotonicMs += 1;
+        bench.apply(...bench.send());
+      };
+      vain();
+      // Two clients, now and then: nobody waits for them.
+      for (let i = 0; i < 3; i += 1) round(2, 0);
+      vain();
+      round(8, 1);
+      expect(bench.queue.hasUnsent, "two entries without, after the second time in vain").toBe(true);
+    });
+
     test("a few clients are not waited for", () => {
       bench.apply(...bench.send());
       round(3, 1);
       expect(bench.queue.hasUnsent).toBe(true);
     });
+  });
+
+  test("none waits where few writes are answered, and it ends when they become few", () => {
+    bench = new Bench({ gatherBytes: 10_000, gatherMs: 10, gatherWritesPerMs: 2 });
+    /** So many writes a ms for a while. Answers whether any waited. */
+    const gathersAt = (perMs: number): boolean => {
+      let waited = false;
+      for (let ms = 0; ms < 120; ms += 1) {
+        bench.monotonicMs += 1;
+        for (let i = 0; i < perMs; i += 1) bench.add(`${i}`);
+        const sections = bench.send();
+        bench.add("meanwhile");
+        waited = ms > 60 && !bench.queue.hasUnsent;
+        bench.apply(...sections);
+        bench.apply(...bench.send());
+      }
+      return waited;
+    };
+    expect(gathersAt(0)).toBe(false);
+    expect(gathersAt(4)).toBe(true);
+    expect(gathersAt(0)).toBe(false);
   });
 
   test("none waits with gatherBytes 0", () => {

@@ -83,21 +83,16 @@ export class WriteQueue {
 
   /** Whether anything is to go now: what has to go again, or what is new and has not better wait for more. */
   get hasUnsent(): boolean {
-    return this.unsent.length > 0 || (this.queued.length > 0 && !this.gathers);
+    return this.unsent.length > 0 || (this.queued.length > 0 && this.gatherMs === 0);
   }
 
-  /** What is new waits for more. */
-  private get gathers(): boolean {
-    return this.gathering.waits(this.newWrites, this.replica.monotonicMs);
+  /** For how many ms at most what is new waits for more; 0: nothing does. */
+  get gatherMs(): number {
+    return this.gathering.waitMs(this.newWrites, this.replica.monotonicMs);
   }
 
   private get newWrites(): NewWrites {
     return { count: this.queued.length, bytes: this.queuedBytes, underWay: this.pending.size > 0 };
-  }
-
-  /** The time after which what waits for clients no longer does, in ms; 0 when nothing does. */
-  get wantsTurnWithinMs(): number {
-    return this.pending.size === 0 && this.queued.length > 0 && this.gathers ? this.options.returnMs : 0;
   }
 
   add(request: Request): void {
