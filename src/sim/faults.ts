@@ -1,5 +1,6 @@
 import type { NodeId } from "../core/machine.js";
 import { Random } from "../core/random.js";
+import { segmentOfName } from "../node/log/format.js";
 import { VOTERS_MAX } from "../node/options.js";
 import { between } from "./chance.js";
 import type { Computer } from "./computer.js";
@@ -274,7 +275,7 @@ export class Nemesis {
     computer.rotten = true;
     // One file of the log: were the last batch and the mark that vouches for it to rot at a time, nobody could tell.
     const files = parts.disk.perishable;
-    const segments = files.filter((name) => name.startsWith("log-0"));
+    const segments = files.filter((name) => segmentOfName(name) > 0);
     const name =
       files.length === 0 ? "" : this.random.pick(segments.length > 0 && this.random.chance(0.7) ? segments : files);
     for (let i = 0; i < bits; i += 1) {

@@ -80,7 +80,7 @@ export class Gateway {
       if (leader !== null) this.offerWrites(leader);
       else if (this.raft.leaderId !== 0) this.forwardWrites();
     }
-    this.raft.outbox.turnWithinMs = this.writes.gatherMs;
+    this.raft.outbox.turnWithinMs = this.writes.waitMs;
     if (this.raft.leaderId !== 0) this.askReadIndex(leader);
   }
 

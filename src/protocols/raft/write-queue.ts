@@ -83,11 +83,11 @@ export class WriteQueue {
 
   /** Whether anything is to go now: what has to go again, or what is new and has not better wait for more. */
   get hasUnsent(): boolean {
-    return this.unsent.length > 0 || (this.queued.length > 0 && this.gatherMs === 0);
+    return this.unsent.length > 0 || (this.queued.length > 0 && this.waitMs === 0);
   }
 
   /** For how many ms at most what is new waits for more; 0: nothing does. */
-  get gatherMs(): number {
+  get waitMs(): number {
     return this.gathering.waitMs(this.newWrites, this.replica.monotonicMs);
   }
 
